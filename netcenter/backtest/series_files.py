@@ -18,6 +18,7 @@ from netcenter.files.file_times import UndecidedDateError, as_time, order_told_b
 from netcenter.files.line import FileError, Refused
 from netcenter.files.options import FileOptions
 from netcenter.files.shapes.file_row import Row, Rows
+from netcenter.files.shapes.source_file import SourceFile
 from netcenter.files.values import DateOrder, Form, written
 
 FIELDS = ("timestamp", "value", "created_at", "brand")
@@ -46,6 +47,7 @@ class _Series:
 
     def __init__(self, path: Path, options: FileOptions) -> None:
         self.path, self.options = path, options
+        self._source = SourceFile(path)
         try:
             chosen = None if options.zone is None else zone(options.zone).info
         except ValueError as error:
@@ -54,7 +56,7 @@ class _Series:
 
     def read(self) -> list[CountSeries]:
         """Each series of the file. Raises UsageError and FileError."""
-        with open_rows(self.path, self.options, FIELDS) as file:
+        with open_rows(self._source, self.options, FIELDS) as file:
             rows = self._sound(file)
             first = next(rows, None)
             names = file.columns if file.columns is not None else list(first.values) if first is not None else []
@@ -94,7 +96,7 @@ class _Series:
             raise UsageError(f"{self.path}:{row.number}: {column}: {error}") from None
 
     def _learn(self, column: str) -> None:
-        with open_rows(self.path, self.options, FIELDS) as file:
+        with open_rows(self._source, self.options, FIELDS) as file:
             told = (order_told_by(row.values.get(column)) for row in file.rows if isinstance(row, Row))
             order = next(filter(None, told), None)
         if order is None:

@@ -13,6 +13,7 @@ import typer
 
 from netcenter.commands.artefacts import ArtefactOption
 from netcenter.commands.file_options import reads_files
+from netcenter.errors import CommandError
 from netcenter.files.options import FileOptions
 
 if TYPE_CHECKING:
@@ -59,12 +60,17 @@ def _batches(records: Iterable[Record]) -> Iterator[list[Mention]]:
     from schemas.records import Mention
 
     part, size = list[Mention](), _FIRST
-    for record in records:
-        if isinstance(record, Mention):
-            part.append(record)
-            if len(part) == size:
-                yield part
-                part, size = [], min(_BATCH, size * 2)
+    try:
+        for record in records:
+            if isinstance(record, Mention):
+                part.append(record)
+                if len(part) == size:
+                    yield part
+                    part, size = [], min(_BATCH, size * 2)
+    except CommandError:
+        if part:
+            yield part  # what was read of a file before its fault is written all the same
+        raise
     if part:
         yield part
 

@@ -31,7 +31,7 @@ def demo(
     from netcenter.files.file_inputs import FileInputs
 
     with FileInputs([] if file is None else [file], reading) as inputs:
-        if file is not None and not inputs.of_stdin and not inputs.begins():
+        if file is not None and not inputs.read_once and not inputs.begins():
             counts = inputs.counts
             print(json.dumps({"file": counts.told()}) if as_json else f"{file}: {counts.in_words()}")
             return

@@ -53,7 +53,7 @@ def ingest(
     times = {"run_on": duration(run_on, "--run-on"), "ahead": 0 if alone else duration(ahead, "--ahead")}
     ticks = 0
     with FileInputs([file], reading) as inputs:
-        if inputs.of_stdin or inputs.begins():
+        if inputs.read_once or inputs.begins():
             with FileProgress(say) as progress:
                 ticks = _play(settings, kafka_of(settings), inputs, progress, follow=() if alone else None, **times)
         counts = inputs.counts
@@ -73,8 +73,8 @@ def _play(settings: Settings, kafka: KafkaConnection, inputs: FileInputs, progre
         if waiting.notice:
             say(waiting.notice)
 
-    # On a wall clock, what comes on the standard input is played as it comes, in whatever order.
-    live = inputs.of_stdin and clock_of_log(settings, kafka) == "wall"
+    # On a wall clock, what comes on a pipe is played as it comes, in whatever order.
+    live = inputs.read_once and clock_of_log(settings, kafka) == "wall"
     lines = inputs.as_read() if live else inputs.to_play(progress)
     return play_into_log(settings, kafka, lines, interval=TICK, on_wait=on_wait, **given).ticks
 

@@ -12,6 +12,7 @@ from netcenter.errors import UsageError
 from netcenter.files.file_reader import RecordReader
 from netcenter.files.line import FileError, Refused
 from netcenter.files.options import FileOptions
+from netcenter.files.shapes.source_file import SourceFile
 from netcenter.files.writer import line_of
 
 
@@ -30,7 +31,7 @@ def show_records(paths: Iterable[Path], options: FileOptions, most: int) -> None
 def _show(path: Path, options: FileOptions, most: int) -> None:
     refused = taken = 0
     with closing(RecordReader(str(path), options)) as reader:
-        found = reader.read(path)
+        found = reader.read(SourceFile(path))
         rows = set[int]()
         for _, one in found:
             rows.add(one.number)

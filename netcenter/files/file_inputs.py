@@ -36,9 +36,9 @@ class FileInputs:
         self.readings = [FileReading(path, options, self._rejects) for path in paths]
 
     @property
-    def of_stdin(self) -> bool:
-        """Whether the only file is the standard input, which can be read once only."""
-        return [str(reading.path) for reading in self.readings] == ["-"]
+    def read_once(self) -> bool:
+        """Whether the only file can be read once only: the standard input, or a pipe."""
+        return [reading.source.once for reading in self.readings] == [True]
 
     @property
     def counts(self) -> FileCounts:
@@ -58,13 +58,12 @@ class FileInputs:
         """
         if self.options.reply_if or self.options.own_accounts:
             return True  # the whole file would be read, to know whom the brand answers
-        reading = FileReading(self.readings[0].path, self.options)
-        return next(_said(iter(reading)), None) is not None
+        return _raised(self.readings[0].begins)
 
     def to_play(self, progress: FileProgress) -> Iterator[Line]:
         """The records of the only file, in order of time, as they are played into a log.
 
-        1. Look at the times of the whole file. This is not possible on the standard input, and not where a row may hold two
+        1. Look at the times of the whole file. This is not possible on a pipe, and not where a row may hold two
            records, of which the second is later.
         2. Where no record is earlier than one before it, play the records as they are read.
         3. Otherwise sort the records on disk before the first is played.
@@ -73,9 +72,9 @@ class FileInputs:
         """
         [reading] = self.readings
         rows, ordered = 0, False
-        if not self.of_stdin and not self.options.reply_map:
+        if not self.read_once and not self.options.reply_map:
             progress.stage("looking at the times")
-            order = _raised(lambda: time_order(progress.over(places(reading.path, self.options), itemgetter(2))))
+            order = _raised(lambda: time_order(progress.over(places(reading.source, self.options), itemgetter(2))))
             rows, ordered = order.rows, order.sorted
             if order.policy is not None:
                 raise _holds_policy(reading.path, order.policy)

@@ -35,6 +35,7 @@ from netcenter.files.options import FileOptions
 from netcenter.files.own_replies import OwnReplies
 from netcenter.files.shapes.file_row import LeftOut, Row, Rows
 from netcenter.files.shapes.json_rows import json_row
+from netcenter.files.shapes.source_file import SourceFile
 from netcenter.files.values import DateOrder, Form, as_name, written
 from schemas import ids, records, requirements
 from schemas.times import EARLIEST
@@ -325,14 +326,14 @@ class RecordReader:
         """Whether a column of this header, or an option, gives the field its values."""
         return field in self.constants or field in self.columns or field in header
 
-    def read(self, path: Path) -> Iterator[tuple[Row | Refused, Line | Refused]]:
+    def read(self, source: SourceFile) -> Iterator[tuple[Row | Refused, Line | Refused]]:
         """Each row of the file, in its own order, with the record that it makes, or why it makes none. A row with a post and its
         answer comes twice, with two lines of one number.
         """
         replies = self.replies
-        if replies is not None and path.is_file():
-            self._note_posts(path, replies)
-        with open_rows(path, self.options) as file:
+        if replies is not None and not source.once:
+            self._note_posts(source, replies)
+        with open_rows(source, self.options) as file:
             self.left_out = file.left_out
             form = self._form_of(file)
             notes = replies if not self.noted else None
@@ -354,9 +355,9 @@ class RecordReader:
             for found in bins.rest() if bins is not None else ():
                 yield found, found
 
-    def places(self, path: Path) -> Iterator[Place]:
+    def places(self, source: SourceFile) -> Iterator[Place]:
         """The place of each row of the file."""
-        with open_rows(path, self.options) as file:
+        with open_rows(source, self.options) as file:
             form = self._form_of(file)
             for row, place in self._each(file.rows, partial(self.place, form=form), None, form):
                 yield (row.number, None, 0) if place is None else place
@@ -392,9 +393,9 @@ class RecordReader:
         if self.replies is not None:
             self.replies.close()
 
-    def _note_posts(self, path: Path, replies: OwnReplies) -> None:
+    def _note_posts(self, source: SourceFile, replies: OwnReplies) -> None:
         """Read the file once before, because an answer may stand before the post that it answers."""
-        with open_rows(path, self.options) as file:
+        with open_rows(source, self.options) as file:
             form = self._form_of(file)
             for row in file.rows:
                 if isinstance(row, Row):
@@ -460,13 +461,13 @@ def read(path: Path, options: FileOptions) -> Iterator[Line | Refused]:
     as one whose header misses a column.
     """
     with contextlib.closing(RecordReader(str(path), options)) as reader:
-        for _, found in reader.read(path):
+        for _, found in reader.read(SourceFile(path)):
             yield found
 
 
-def places(path: Path, options: FileOptions) -> Iterator[Place]:
+def places(source: SourceFile, options: FileOptions) -> Iterator[Place]:
     """The place of each row, in the file's own order.
 
     Much faster than `read`, because nothing else is looked at. Raises FileError as `read` does.
     """
-    return RecordReader(str(path), options).places(path)
+    return RecordReader(str(source.path), options).places(source)

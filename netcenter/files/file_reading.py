@@ -15,6 +15,7 @@ from netcenter.files.line import FileError, Line, Refused
 from netcenter.files.options import FileOptions
 from netcenter.files.rejects import TOLD, Rejects
 from netcenter.files.shapes.file_row import Row
+from netcenter.files.shapes.source_file import FileChangedError, SourceFile
 from schemas import records
 from schemas.records import Record
 
@@ -51,8 +52,16 @@ class FileReading:
         """As `RecordReader.shared`."""
         self.time = 0
         """ms; the time of the record that was read last."""
+        self.source = SourceFile(path)
+        """The file, which may be read several times."""
         self._file = str(path)
         self._rejects = rejects or Rejects()
+
+    def begins(self) -> bool:
+        """Whether the file has a record, as far as its first rows tell; they are not counted. Raises FileError."""
+        first = FileReading(self.path, self.options)
+        first.source = self.source
+        return next(iter(first), None) is not None
 
     def __iter__(self) -> Iterator[Line]:
         counts, seen = self.counts, IdTable()
@@ -87,9 +96,12 @@ class FileReading:
         """Each row with the record that it makes; the rows that are left out are counted alone."""
         with closing(RecordReader(self._file, self.options)) as reader:
             self.shared = reader.shared
-            for row, found in reader.read(self.path):
-                self._leave_out(reader)
-                yield row, found
+            try:
+                for row, found in reader.read(self.source):
+                    self._leave_out(reader)
+                    yield row, found
+            except FileChangedError as error:
+                raise FileError(f"{error}; {self.counts.rows:,} rows were read before") from None
             self._leave_out(reader)
 
     def _leave_out(self, reader: RecordReader) -> None:

@@ -15,6 +15,7 @@ from netcenter.files.shapes.file_bytes import FORMATS, OpenFile, open_file
 from netcenter.files.shapes.file_row import Row, Rows
 from netcenter.files.shapes.json_rows import each_element, json_array, json_lines, nested_values
 from netcenter.files.shapes.looks_like import whole_object
+from netcenter.files.shapes.source_file import SourceFile
 from netcenter.files.shapes.table_rows import parquet_rows, xlsx_rows
 from netcenter.files.shapes.text_encoding import as_utf_8, encoding_of, head_lines, text_of_stream
 from netcenter.files.values import has_value
@@ -23,23 +24,26 @@ _FIELDS = KNOWN.union(CLASSIFIER_FIELDS)
 
 
 @contextlib.contextmanager
-def open_rows(path: Path, options: FileOptions, known: Collection[str] = _FIELDS) -> Iterator[Rows]:
+def open_rows(source: SourceFile, options: FileOptions, known: Collection[str] = _FIELDS) -> Iterator[Rows]:
     """The rows of a file, in its own order, one at a time.
 
-    path: a file of JSON lines, a JSON array, CSV, Parquet or .xlsx, also packed with gzip, zstd or as the only one in a
+    source: a file of JSON lines, a JSON array, CSV, Parquet or .xlsx, also packed with gzip, zstd or as the only one in a
     zip; `-` is the standard input. known: the columns that fill a field without a --map. Raises FileError for a file that
-    cannot be read at all; a row that cannot be read is a Refused.
+    cannot be read at all, or that is changed meanwhile; a row that cannot be read is a Refused.
     """
     named = {*known, *options.columns, *(column.partition(".")[0] for column in options.columns)}
+    path = source.path
     with contextlib.ExitStack() as stack:
         try:
-            file = open_file(path, options.format, stack)
+            file = open_file(source, options.format, stack)
             if file.format == "Parquet":
-                yield _without_skipped(path, _with_nested(parquet_rows(path), options), options)
+                rows = _with_nested(parquet_rows(path, file.stream), options)
             elif file.format == "xlsx":
-                yield _without_skipped(path, xlsx_rows(path, options), options)
+                rows = xlsx_rows(path, file.stream, options)
             else:
-                yield _without_skipped(path, _text(path, file, options, named, stack), options)
+                rows = _text(source, file, options, named, stack)
+            yield _without_skipped(path, rows, options)
+            source.check_end()
         except OSError as error:
             raise FileError(f"{path}: cannot be read: {error.strerror or error}") from None
         except UnicodeDecodeError as error:
@@ -47,10 +51,13 @@ def open_rows(path: Path, options: FileOptions, known: Collection[str] = _FIELDS
 
 
 def _text(
-    path: Path, file: OpenFile, options: FileOptions, named: Collection[str], stack: contextlib.ExitStack
+    source: SourceFile, file: OpenFile, options: FileOptions, named: Collection[str], stack: contextlib.ExitStack
 ) -> Rows:
     """The rows of JSON or CSV."""
-    encoding = encoding_of(path, file.head, options.encoding)
+    path = source.path
+    rest = file.stream if not file.packed and file.stream.seekable() else None
+    encoding = encoding_of(path, file.head, options.encoding, rest)
+    source.grows = source.grows and not encoding.startswith(("utf-16", "utf-32"))
     head = head_lines(file.head, encoding)
     first = next((line for line in head if line.strip()), "").lstrip()
     chosen = file.format or ("JSON" if first.startswith(("{", "[")) else None)
@@ -67,6 +74,7 @@ def _text(
     if first.startswith("{") and (told := whole_object("\n".join(head).encode(), named)) is not None:
         raise FileError(f"{path}:1: {told}")
     stream = as_utf_8(file.stream, encoding, stack)
+    source.grows = source.grows and not first.startswith("[")
     rows = json_array(stream, path) if first.startswith("[") else json_lines(stream)
     return _with_nested(Rows(False, None, 0, rows), options)
 

@@ -18,6 +18,7 @@ from netcenter.files.file_rows import open_rows
 from netcenter.files.line import Line, Refused
 from netcenter.files.options import FileOptions
 from netcenter.files.shapes.file_row import Row
+from netcenter.files.shapes.source_file import SourceFile
 from schemas import ids, records
 from tests.support.examples import examples
 from tests.support.pandas_csv import as_pandas
@@ -117,7 +118,7 @@ def test_what_the_csv_module_writes_is_read_back(
 def test_every_cell_is_read_back(path: Path, rows: list[list[str]], dialect: Written) -> None:
     """Of any table; rows that hold nothing at all are passed over."""
     path.write_bytes(written([["native_id", "author_id", "text"], *rows], dialect).encode())
-    with open_rows(path, options_of(dialect)) as file:
+    with open_rows(SourceFile(path), options_of(dialect)) as file:
         assert file.columns == ["native_id", "author_id", "text"]
         found = [list(row.values.values()) if isinstance(row, Row) else row for row in file.rows]
     assert found == [row for row in rows if any(row)]
@@ -131,7 +132,7 @@ BROKEN = st.text(st.sampled_from('ab,"\n\r;\\ '), max_size=60)
 def test_no_character_of_a_broken_file_is_lost(path: Path, text: str) -> None:
     """Each stands in a row that is read or in one that is refused, in the order of the file; rows are numbered by it."""
     path.write_bytes(f"native_id,author_id,text\n{text}".encode())
-    with open_rows(path, FileOptions()) as file:
+    with open_rows(SourceFile(path), FileOptions()) as file:
         rows = list(file.rows)
     held = "".join(row.raw for row in rows)
     assert re.sub(r'[\r\n,"]', "", held) == re.sub(r'[\r\n,"]', "", text)
@@ -161,7 +162,7 @@ def test_a_wrong_line_costs_itself_alone(
     if rows[place:]:
         parts.append(written([list(row) for row in rows[place:]], usual))
     path.write_bytes("".join(parts).encode())
-    with open_rows(path, FileOptions()) as file:
+    with open_rows(SourceFile(path), FileOptions()) as file:
         found = list(file.rows)
     assert [tuple(row.values.values()) for row in found if isinstance(row, Row)] == rows
     assert [row.raw for row in found if isinstance(row, Refused)] == [wrong]

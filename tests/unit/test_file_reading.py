@@ -20,6 +20,7 @@ from netcenter.files.id_table import IdTable
 from netcenter.files.line import FileError, Line
 from netcenter.files.options import FileOptions
 from netcenter.files.rejects import TOLD, Rejects
+from netcenter.files.shapes.source_file import SourceFile
 from schemas.records import Mention
 
 POST = {
@@ -236,6 +237,6 @@ def test_a_row_needs_little_memory(tmp_path: Path) -> None:
 
 def test_read_gives_each_row_with_its_record(tmp_path: Path) -> None:
     path = written(tmp_path, post(), "[")
-    (row, line), (refused, same) = RecordReader(str(path), FileOptions()).read(path)
+    (row, line), (refused, same) = RecordReader(str(path), FileOptions()).read(SourceFile(path))
     assert isinstance(line, Line) and row.raw == post()
     assert refused is same

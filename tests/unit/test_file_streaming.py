@@ -27,6 +27,7 @@ from netcenter.files.file_reader import places
 from netcenter.files.file_reading import FileReading
 from netcenter.files.line import FileError, Line
 from netcenter.files.options import FileOptions
+from netcenter.files.shapes.source_file import SourceFile
 from netcenter.ingest import player
 from netcenter.ingest.player import Played
 from netcenter.policies import DEFAULT_POLICY
@@ -86,7 +87,7 @@ def numbers(lines: Iterable[Line]) -> list[int]:
 )
 def test_whether_a_file_is_in_order_is_seen_from_its_times(tmp_path: Path, minutes: list[int], in_order: bool) -> None:
     path = posts(tmp_path, *[row(n, at) for n, at in enumerate(minutes)])
-    order = time_order(places(path, FileOptions()))
+    order = time_order(places(SourceFile(path), FileOptions()))
     assert (order.rows, order.sorted, order.policy) == (len(minutes), in_order, None)
 
 
@@ -127,7 +128,7 @@ def test_the_time_of_every_kind_of_line_is_the_time_at_which_it_is_played(tmp_pa
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     read = list(FileReading(path))
     assert len(read) == len(LINES)
-    assert list(places(path, FileOptions())) == [(line.number, type(line.record), line.at) for line in read]
+    assert list(places(SourceFile(path), FileOptions())) == [(line.number, type(line.record), line.at) for line in read]
 
 
 @pytest.mark.parametrize(
@@ -145,13 +146,13 @@ def test_a_look_at_the_times_goes_by_the_options(tmp_path: Path, options: dict[s
     path.write_text(f"channel,native_id,author_id,text,when,created_at\n{cells}\n")
     given = FileOptions(ignore_unknown=True, **options)
     [line] = FileReading(path, given)
-    assert list(places(path, given)) == [(2, type(line.record), line.at)]
+    assert list(places(SourceFile(path), given)) == [(2, type(line.record), line.at)]
 
 
 def test_a_row_without_a_time_has_no_place(tmp_path: Path) -> None:
     path = posts(tmp_path, row(1, 0), "andina,twitter,2,u2,hola,yesterday", "too,few", row(3, 1))
-    assert [cls is None for _, cls, _ in places(path, FileOptions())] == [False, True, True, False]
-    assert time_order(places(path, FileOptions())).sorted
+    assert [cls is None for _, cls, _ in places(SourceFile(path), FileOptions())] == [False, True, True, False]
+    assert time_order(places(SourceFile(path), FileOptions())).sorted
 
 
 def test_a_file_that_changes_while_it_is_played_is_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from netcenter.files.file_reader import RecordReader, read
 from netcenter.files.file_times import as_time
 from netcenter.files.line import FileError, Line, Refused
 from netcenter.files.options import FileOptions
+from netcenter.files.shapes.source_file import SourceFile
 from schemas import requirements
 from schemas.names import NAME, key_of
 from schemas.records import Mention, Reply
@@ -259,7 +260,7 @@ def test_the_name_of_a_key_is_kept_to_be_told(tmp_path: Path) -> None:
     rows = [POST, POST | {"brand": "AT&T"}, POST | {"channel": "X (Twitter)"}]
     path.write_text("\n".join(map(json.dumps, rows)))
     reader = RecordReader(str(path), FileOptions())
-    assert len(list(reader.read(path))) == 3
+    assert len(list(reader.read(SourceFile(path)))) == 3
     assert reader.names == {("brand", "at-t"): "AT&T", ("channel", "x-twitter"): "X (Twitter)"}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
-import sys
+import shutil
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -14,8 +15,10 @@ from typing import IO, Any
 import msgspec
 import zstandard
 
+from netcenter.disk import writing_temporary
 from netcenter.files.line import FileError
 from netcenter.files.shapes.looks_like import no_file_of_records
+from netcenter.files.shapes.source_file import SourceFile
 
 #: The formats by the ending of a file's name, without the dot; `--format` takes the same words.
 FORMATS = {
@@ -29,6 +32,11 @@ FORMATS = {
 }
 #: How much of a file is looked at to tell its shape.
 HEAD = 256 * 1024
+_ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
+#: So many bytes tell what is packed.
+_MAGIC = 8
+#: So many bytes of zstd hold at most 32 MB.
+_AT_ONCE = 1_024
 _PACKED = (".gz", ".gzip", ".zst", ".zstd", ".zip")
 _DAMAGED = (EOFError, OSError, zlib.error, zipfile.BadZipFile, zstandard.ZstdError, RuntimeError, NotImplementedError)
 
@@ -41,46 +49,48 @@ class OpenFile(msgspec.Struct, frozen=True):
     head: bytes
     """Its first bytes, at most HEAD."""
     stream: IO[bytes]
-    """All its bytes, the head among them."""
+    """All its bytes, the head among them; of Parquet and .xlsx those of the file itself, which can seek."""
+    packed: str
+    """gzip, zstd or zip; empty for a file that is not packed."""
 
 
-def open_file(path: Path, given: str | None, stack: contextlib.ExitStack) -> OpenFile:
-    """Open a file, or the standard input for `-`. given: the --format. The stack closes the file.
+def open_file(source: SourceFile, given: str | None, stack: contextlib.ExitStack) -> OpenFile:
+    """Open a file, or the standard input. given: the --format. The stack closes the file.
 
     Raises FileError for what is no file of records, and OSError.
     """
+    path = source.path
     if given is not None and given.lower() not in FORMATS:
         raise FileError(f"{path}: --format {given}: is not known: use one of {', '.join(FORMATS)}")
     if path.is_dir():
         raise FileError(f"{path}: is a folder: name the files in it")
-    if str(path) == "-":
-        stream: Any = sys.stdin.buffer
-        head = stream.read1(HEAD)
-    else:
-        stream = stack.enter_context(path.open("rb", buffering=HEAD))
-        head = _begin(stream)
+    stream: Any = source.open(stack)
+    head = _at_once(stream) if source.once else _begin(stream)
+    if head.startswith((_ZIP, _PARQUET)) and not stream.seekable():
+        stream = _on_disk(head, stream, path, stack)
     ending, packed = _ending(path.name), ""
     whole: Any = _Bytes(head, stream, path, "")
     if head.startswith(b"\x1f\x8b"):
         packed, stream = "gzip", gzip.GzipFile(fileobj=whole)
     elif head.startswith(b"\x28\xb5\x2f\xfd"):
         packed, stream = "zstd", _Zstd(whole)
-    elif head.startswith(b"PK\x03\x04"):
-        packed, stream, ending = _member(path, stack)
+    elif head.startswith(_ZIP):
+        packed, stream, ending = _member(path, stream, stack)
     if packed:
         head = b"" if ending == "xlsx" else _begin(_Bytes(b"", stream, path, packed))
     if (told := no_file_of_records(head)) is not None:
         raise FileError(f"{path}: {told}")
     chosen = _format(path, given, head, packed, ending)
-    if not packed and str(path) != "-" and stream.seekable():
+    source.grows = not packed and chosen in ("CSV", "JSON", None)
+    if ending == "xlsx" or (not packed and stream.seekable()):
         stream.seek(0)
-        return OpenFile(chosen, head, stream)
-    return OpenFile(chosen, head, io.BufferedReader(_Bytes(head, stream, path, packed), HEAD))
+        return OpenFile(chosen, head, stream, packed)
+    return OpenFile(chosen, head, io.BufferedReader(_Bytes(head, stream, path, packed), HEAD), packed)
 
 
 def _format(path: Path, given: str | None, head: bytes, packed: str, ending: str) -> str | None:
     """The format by the bytes, else by --format, else by the ending; JSON for the standard input."""
-    of_bytes = "Parquet" if head.startswith(b"PAR1") else "xlsx" if packed == "zip" and ending == "xlsx" else None
+    of_bytes = "Parquet" if head.startswith(_PARQUET) else "xlsx" if packed == "zip" and ending == "xlsx" else None
     chosen = of_bytes or FORMATS.get(given.lower() if given is not None else ending)
     if given is not None and FORMATS[given.lower()] != chosen:
         raise FileError(f"{path}: --format {given}: the file is {of_bytes}: leave --format out")
@@ -101,15 +111,31 @@ def _begin(stream: Any) -> bytes:
     return head
 
 
-def _member(path: Path, stack: contextlib.ExitStack) -> tuple[str, Any, str]:
+def _at_once(stream: Any) -> bytes:
+    """What a pipe holds now, which is enough to tell what is packed."""
+    head = b""
+    while len(head) < _MAGIC and (more := stream.read1(HEAD)):
+        head += more
+    return head
+
+
+def _on_disk(head: bytes, rest: Any, path: Path, stack: contextlib.ExitStack) -> IO[bytes]:
+    """All bytes of a pipe in a temporary file, for a shape whose reading begins at its end."""
+    with writing_temporary(f"{path} is kept there, because its shape is read from its end"):
+        file = stack.enter_context(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - as long as the stack
+        file.write(head)
+        shutil.copyfileobj(rest, file, HEAD)
+        file.seek(0)
+    return io.BufferedReader(file, HEAD)
+
+
+def _member(path: Path, stream: Any, stack: contextlib.ExitStack) -> tuple[str, Any, str]:
     """("zip", the one member of a zip that may hold records, its ending); of an .xlsx the zip itself."""
-    if str(path) == "-":
-        raise FileError("-: is a zip, which cannot be read from a pipe: name the file, or unpack it")
     try:
-        archive = stack.enter_context(zipfile.ZipFile(path))
+        archive = stack.enter_context(zipfile.ZipFile(stream))
         names = [name for name in archive.namelist() if not name.endswith("/")]
         if "xl/workbook.xml" in names:
-            return "zip", stack.enter_context(path.open("rb")), "xlsx"
+            return "zip", stream, "xlsx"
         held = [name for name in names if not name.startswith("__MACOSX/") and _ending(name) in FORMATS]
         if len(held) == 1 and _ending(held[0]) not in ("parquet", "xlsx"):
             return "zip", stack.enter_context(archive.open(held[0])), _ending(held[0])
@@ -126,21 +152,22 @@ class _Zstd:
 
     def __init__(self, packed: IO[bytes]) -> None:
         self._packed, self._frame, self._begun = packed, zstandard.ZstdDecompressor().decompressobj(), False
-        self._held = b""
+        self._held, self._at = b"", 0
 
     def read(self, count: int) -> bytes:
         """At most `count` bytes; none at the end. Raises EOFError where the file ends within a frame."""
-        while not self._held:
+        while self._at == len(self._held):
             part = self._frame.unused_data if self._frame.eof else b""
-            part = part or self._packed.read(HEAD)
+            part = part or self._packed.read(_AT_ONCE)
             if not part:
                 if self._begun and not self._frame.eof:
                     raise EOFError("the last frame is not whole")
                 return b""
             if self._frame.eof:
                 self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._begun, self._held = True, self._frame.decompress(part)
-        found, self._held = self._held[:count], self._held[count:]
+            self._begun, self._held, self._at = True, self._frame.decompress(part), 0
+        found = self._held[self._at : self._at + count]
+        self._at += len(found)
         return found
 
 

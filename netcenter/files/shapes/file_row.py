@@ -9,6 +9,9 @@ import msgspec
 
 from netcenter.files.line import Refused
 
+LARGEST_ROW = 4 * 2**20
+"""A row of more bytes, in CSV of more characters, is refused: the largest record of the log is far smaller."""
+
 
 class Row(msgspec.Struct, frozen=True):
     """One row: a JSON object, the cells of a CSV row by column, or a row of a table."""

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from netcenter.files.line import FileError, Refused
 from netcenter.files.options import FileOptions
@@ -50,17 +50,15 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def parquet_rows(path: Path) -> Rows:
+def parquet_rows(path: Path, stream: IO[bytes]) -> Rows:
     """The rows of a Parquet file, a part of a row group at a time."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ModuleNotFoundError:
         _lacking(path, "Parquet", "pyarrow")
-    if str(path) == "-":
-        raise FileError("-: is Parquet, which cannot be read from a pipe: name the file")
     try:
-        file = parquet.ParquetFile(path)
+        file = parquet.ParquetFile(stream)
     except (pyarrow.ArrowException, OSError) as error:
         raise FileError(f"{path}: is damaged Parquet: {str(error).splitlines()[0]}") from None
     columns: list[str] = file.schema_arrow.names
@@ -92,7 +90,7 @@ def _to_microseconds(batch: Any) -> Any:
     return pyarrow.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
-def xlsx_rows(path: Path, options: FileOptions) -> Rows:
+def xlsx_rows(path: Path, stream: IO[bytes], options: FileOptions) -> Rows:
     """The rows of the one sheet that has any, or of the --sheet; --skip-lines counts its rows."""
     try:
         import openpyxl
@@ -101,7 +99,9 @@ def xlsx_rows(path: Path, options: FileOptions) -> Rows:
     try:
         with warnings.catch_warnings():  # openpyxl tells of each part of Excel that it passes over
             warnings.simplefilter("ignore")
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+    except FileError:
+        raise
     except Exception as error:  # noqa: BLE001 - a damaged book raises errors of many kinds: zip, XML, KeyError
         raise FileError(f"{path}: is a damaged .xlsx: {str(error).splitlines()[0]}: save it again") from None
     sheet = _sheet(path, book, options.sheet)

@@ -26,8 +26,10 @@ _LETTERS = frozenset("áàâäãåéèêëíìîïóòôöõúùûüñçæœßø
 _SIGNS = frozenset("¿¡ªº°«»“”‘’–—…€£·´¨©®™§\xa0")
 
 
-def encoding_of(path: Path, head: bytes, given: str | None) -> str:
+def encoding_of(path: Path, head: bytes, given: str | None, whole: IO[bytes] | None) -> str:
     """The encoding of a file that begins with these bytes, by its name in Python; it takes the mark off.
+
+    whole: all bytes of a file that can be read more than once, at whose beginning it stands again afterwards.
 
     Raises FileError where the encoding is not known, where the mark is that of another, or where the file is not UTF-8: the
     first bytes beyond ASCII tell. Rows further on that are not UTF-8 are refused one by one.
@@ -43,8 +45,8 @@ def encoding_of(path: Path, head: bytes, given: str | None) -> str:
         return marked or wanted
     if marked is None:
         _check_utf_8(path, head, 0)
-        if head.isascii() and path.is_file():
-            _check_further(path, head)
+        if head.isascii() and whole is not None:
+            _check_further(path, head, whole)
     return marked or "utf-8"
 
 
@@ -98,15 +100,14 @@ def _known(path: Path, given: str) -> str:
     return name
 
 
-def _check_further(path: Path, head: bytes) -> None:
-    """Check the first part of a file after its head that is not ASCII alone; a packed file has none that can be read so."""
-    with path.open("rb") as file:
-        if file.read(len(head)) != head:
-            return
-        lines, part = head.count(b"\n"), b""
-        while part.isascii() and (more := file.read(_PART)):
-            lines += part.count(b"\n")
-            part = more + file.readline()
+def _check_further(path: Path, head: bytes, file: IO[bytes]) -> None:
+    """Check the first part of a file after its head that is not ASCII alone."""
+    file.seek(len(head))
+    lines, part = head.count(b"\n"), b""
+    while part.isascii() and (more := file.read(_PART)):
+        lines += part.count(b"\n")
+        part = more + file.readline(_PART)
+    file.seek(0)
     if not part.isascii():
         _check_utf_8(path, part, lines)
 
