@@ -12,10 +12,11 @@ import typer
 
 from netcenter.commands.options import pairs, share
 from netcenter.errors import UsageError
+from netcenter.files.conditions import values_of
 from netcenter.files.line import FileError
 from netcenter.files.options import DAY_FIRST, MONTH_FIRST, FileOptions
 from netcenter.files.own_replies import account
-from netcenter.files.profile import beside, load, names, values_of
+from netcenter.files.profile import beside, load, names
 
 #: Options that say how records are made of rows.
 _OF_RECORDS = frozenset(
@@ -38,7 +39,9 @@ _Profile = Annotated[
 _Show = Annotated[
     int | None, _option("--show", metavar="N", least=1, help="Only print the records of the first rows; write nothing.")
 ]
-Maps = Annotated[list[str] | None, _option("--map", metavar="FIELD=COLUMN", help="Where a field's values are.")]
+Maps = Annotated[
+    list[str] | None, _option("--map", metavar="FIELD=COLUMN", help="Where a field's values are; FIELD= for nowhere.")
+]
 TimeFormat = Annotated[
     str | None,
     _option("--time-format", help="twitter, or a strptime format; without it, every form that is without doubt."),
@@ -49,7 +52,7 @@ _Values = Annotated[
 ]
 _Ignore = Annotated[bool, _option("--ignore-unknown", help="Pass over fields that Netcenter does not know.")]
 _MakeIds = Annotated[
-    bool, _option("--make-ids", help="A post without an id gets one, made of its author, time and words.")
+    bool, _option("--make-ids", help="A post without a sound id gets one, made of its author, time and words.")
 ]
 _Zone = Annotated[str | None, _option("--zone", help="The zone of times without an offset: America/Bogota.")]
 _Dates = Annotated[str | None, _option("--dates", help=f"{DAY_FIRST} or {MONTH_FIRST}, for 03/04/2015.")]
@@ -140,7 +143,7 @@ def _chosen(
         each=each,
         skip_if=_conditions(skip_if, "--skip-if"),
         reply_if=_conditions(reply_if, "--reply-if"),
-        own_accounts=frozenset(map(account, own_accounts.split(","))) - {""} if own_accounts else frozenset(),
+        own_accounts=_accounts(own_accounts),
         reply_to=reply_to,
         reply_map=pairs(reply_map, "--reply-map"),
         format=format,

@@ -30,12 +30,14 @@ def show_records(paths: Iterable[Path], options: FileOptions, most: int) -> None
 
 def _show(path: Path, options: FileOptions, most: int) -> None:
     refused = taken = 0
+    whole = True
     with closing(RecordReader(str(path), options)) as reader:
         found = reader.read(SourceFile(path))
         rows = set[int]()
         for _, one in found:
             rows.add(one.number)
             if len(rows) > most:
+                whole = False
                 break
             if isinstance(one, Refused):
                 refused += 1
@@ -43,6 +45,7 @@ def _show(path: Path, options: FileOptions, most: int) -> None:
             else:
                 taken += 1
                 print(json.dumps(line_of(one.record), ensure_ascii=False))
-        for (field, key), name in reader.names.items():
-            print(f"{path}: {field} {name!r} has the key {key!r}", file=sys.stderr)
+        told = [f"{field} {name!r} has the key {key!r}" for (field, key), name in reader.names.items()]
+        for note in (*told, *reader.notes(whole=whole)):
+            print(f"{path}: {note}", file=sys.stderr)
     print(f"{path}: {taken} records, {refused} rows refused; nothing was written", file=sys.stderr)

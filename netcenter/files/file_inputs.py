@@ -97,12 +97,10 @@ class FileInputs:
             yield line
 
     def check(self) -> None:
-        """Tell which names of the files became one key. Raises CommandError where more rows were refused than the options allow."""
+        """Tell what is to be known of the files. Raises CommandError where more rows were refused than the options allow."""
         for reading in self.readings:
-            for (field, key), (one, other) in reading.shared.items():
-                say(
-                    f"{reading.path}: {field}: {one!r} and {other!r} are one, {key!r}; if they are not, give --value {field}:{other!r}=KEY"
-                )
+            for note in reading.notes:
+                say(f"{reading.path}: {note}")
         counts, most = self.counts, self.options.max_rejects
         if counts.refused > most * counts.rows:
             kept = self.options.rejects

@@ -16,6 +16,7 @@ import msgspec
 from agents.policy import PolicyError, parse
 from agents.policy.zone import zone
 from netcenter.files.column_names import as_options, suggested
+from netcenter.files.conditions import Conditions
 from netcenter.files.contact_bins import ContactBins, end_of
 from netcenter.files.file_rows import open_rows
 from netcenter.files.file_times import UndecidedDateError, order_told_by
@@ -33,10 +34,10 @@ from netcenter.files.line_types import (
 )
 from netcenter.files.options import FileOptions
 from netcenter.files.own_replies import OwnReplies
-from netcenter.files.shapes.file_row import LeftOut, Row, Rows
+from netcenter.files.shapes.file_row import Row, Rows
 from netcenter.files.shapes.json_rows import json_row
 from netcenter.files.shapes.source_file import SourceFile
-from netcenter.files.values import DateOrder, Form, as_name, written
+from netcenter.files.values import DamagedIdError, DateOrder, Form, as_name, as_reference, has_nothing, written
 from schemas import ids, records, requirements
 from schemas.times import EARLIEST
 
@@ -47,6 +48,8 @@ _UNKNOWN = "leave it out, --map it to a field, or pass --ignore-unknown"
 _LOOKED_AT = 1_000
 #: How many names with their keys are kept to be told.
 _NAMES = 1_000
+#: The types of lines that --make-ids gives ids.
+_POSTS = frozenset(("mention", "reply"))
 #: What a post needs. A profile's columns of other fields may be lacking.
 _NEEDED = frozenset(TYPES["mention"].required)
 #: Of what an id is made where a row has none: the same post has the same id in any file.
@@ -71,6 +74,7 @@ class RecordReader:
         self.classified = options.classified
         known = KNOWN.union(CLASSIFIER_FIELDS) if options.classified else KNOWN
         self.known = known
+        #: By field: the column that it is taken from, where that is not the one of its name; empty where it is none.
         columns = self.columns = dict(options.map)
         constants = self.constants = dict(options.set)
         self.ignore_unknown = options.ignore_unknown
@@ -88,14 +92,19 @@ class RecordReader:
         self.shared: dict[tuple[str, str], tuple[str, str]] = {}
         """By (field, key): two names of the file that differ by more than their case, and became this key."""
         self.noted = False
-        self.left_out = LeftOut()
-        """How many rows --skip-if has left out."""
+        self.left_out = Conditions("--skip-if", options.skip_if)
+        """The rows that --skip-if has left out."""
+        self.renamed = set[tuple[str, str]]()
+        """(field, value) of each --value that the file has."""
+        self.made = 0
+        """How many posts got an id because theirs has lost digits."""
         self.fixed: dict[int, dict[str, Any]] = {}
         #: The fields that each column fills; a column fills no field if another column is mapped to the field of its
         #: name.
         self.fields: dict[str, tuple[str, ...]] = dict.fromkeys(columns, ())
         for field, column in columns.items():
-            self.fields[column] = (*self.fields.get(column, ()), field)
+            if column:
+                self.fields[column] = (*self.fields.get(column, ()), field)
         given = (("--map", columns), ("--set", constants), ("--value", self.replaced))
         for option, field in [(option, field) for option, fields in given for field in fields]:
             if field not in known:
@@ -149,8 +158,8 @@ class RecordReader:
 
     def _line(self, given: Mapping[str, Any], number: int, form: Form) -> Line:
         """The record of one line, from its JSON object or from the cells of its CSV row by column."""
-        kind = self._type_of(given)
-        own = self.replies is not None and kind.cls is records.Mention and self.replies.own(given)
+        kind = self._type_of(given, form)
+        own = self.replies is not None and kind.cls is records.Mention and self.replies.own(given, form)
         if own:
             kind = _OWN
         values = self._values(kind, given, form)
@@ -171,7 +180,7 @@ class RecordReader:
         values |= {"native_id": post.native_id, "in_reply_to": post.native_id}
         for field, column in self.reply_map.items():
             value = row.values.get(column)
-            if value in (None, ""):
+            if has_nothing(field, value, form):
                 if field in ("text", "created_at"):
                     return None
                 continue
@@ -180,11 +189,11 @@ class RecordReader:
 
     def _made(self, kind: LineType, values: dict[str, Any], number: int) -> Line:
         """The record of a line's values."""
-        if self.options.make_ids and "native_id" in kind.required and "native_id" not in values:
+        if self._makes_id(kind) and "native_id" not in values:
             values["native_id"] = ids.make("row", *(values.get(field, "") for field in _OF_AN_ID))
         for field in kind.required:
             if field not in values:
-                other = ", or --make-ids" if field == "native_id" else ""
+                other = ", or --make-ids" if field == "native_id" and kind.name in _POSTS else ""
                 self.fail(field, f"is missing, and every {kind.name} needs it: add it, or give --map or --set{other}")
         kind.derive(values)
         if kind.cls is PolicyText:
@@ -200,13 +209,13 @@ class RecordReader:
         """The place of the record that a row makes. Raises UndecidedDateError."""
         given = row.values
         try:
-            kind = self._type_of(given)
+            kind = self._type_of(given, form)
             for field in PRESENCE if kind.cls is records.OperatorChanged else kind.order:
                 if field in self.constants:
                     return row.number, kind.cls, int(self._constants(kind)[field])
                 column = self.columns.get(field, field)
                 value = given.get(column)
-                if value in (None, "") or field not in self.fields.get(column, (column,)):
+                if has_nothing(field, value, form) or field not in self.fields.get(column, (column,)):
                     continue
                 to = self.replaced[field].get(written(value)) if field in self.replaced else None
                 if to is None:
@@ -217,15 +226,16 @@ class RecordReader:
             pass  # the row is refused when it is read
         return row.number, None, 0
 
-    def _type_of(self, given: Mapping[str, Any]) -> LineType:
+    def _type_of(self, given: Mapping[str, Any], form: Form) -> LineType:
         name = self.constants.get("type") or given.get(self.columns.get("type", "type"))
         if self.replaced and "type" in self.replaced:
-            name = self.replaced["type"].get(written(name), name)
-        name = name or self.default_type
+            name = self._renamed("type", name)
+        if has_nothing("type", name, form):
+            name = self.default_type
         kind = TYPES.get(name) if isinstance(name, str) else None
         if kind is None:
             self.fail("type", f"{str(name)[:40]!r} is not known: use one of {', '.join(TYPES)}")
-        if self.classified and kind.cls is records.Mention and self._labelled(given):
+        if self.classified and kind.cls is records.Mention and self._labelled(given, form):
             return CLASSIFIED
         return kind
 
@@ -241,25 +251,77 @@ class RecordReader:
             if convert is None:
                 self._pass_over(kind, field, value, form)
                 continue
-            if replaced is not None and (to := replaced.get(field, _NOTHING).get(written(value))) is not None:
+            if replaced is not None and (to := replaced.get(field, _NOTHING).get(old := written(value))) is not None:
+                self.renamed.add((field, old))
                 if field not in constants and to:
                     values[field] = self._converted(kind, field, to, self.cells, "--value: ")
                 continue
             if value is None or field in constants:
                 continue
-            if form.cells and value == "" and (kind.name, field) not in MAY_BE_EMPTY:
+            if form.cells and has_nothing(field, value, form) and (kind.name, field) not in MAY_BE_EMPTY:
                 continue
             try:
                 values[field] = convert(value, form)
+            except DamagedIdError as error:
+                self._damaged(kind, field, error)
+                continue
             except ValueError as error:
                 self.fail(field, str(error))
             if convert is as_name and values[field] != value:
                 self._name(field, values[field], value)
         return values
 
+    def _makes_id(self, kind: LineType) -> bool:
+        return self.options.make_ids and kind.name in _POSTS
+
+    def _damaged(self, kind: LineType, field: str, error: DamagedIdError) -> None:
+        """Passes over an id that has lost digits where another is made; elsewhere raises FieldFault, which names the way out."""
+        if field == "native_id" and self._makes_id(kind):
+            self.made += 1
+            return
+        if field == "native_id" and kind.name in _POSTS:
+            way = f"--make-ids, or --map {field}=COLUMN with a column that is whole"
+        elif kind.fields[field] is as_reference:
+            way = f"--map {field}= with nothing after it, which leaves the field out, or with a column that is whole"
+        else:
+            way = f"--map {field}=COLUMN with a column that is whole"
+        self.fail(field, f"{error}; or give {way}")
+
+    def _renamed(self, field: str, value: Any) -> Any:
+        """The value of a field, or the one that takes its place."""
+        old = written(value)
+        if old not in self.replaced[field]:
+            return value
+        self.renamed.add((field, old))
+        return self.replaced[field][old]
+
+    def notes(self, *, whole: bool = True) -> list[str]:
+        """What is to be known of a file that was read, and refused no row: a sentence for each.
+
+        whole: whether the file was read to its end; otherwise what only its end tells is left out.
+        """
+        found = [
+            f"{field}: {one!r} and {other!r} are one, {key!r}; if they are not, give --value {field}:{other!r}=KEY"
+            for (field, key), (one, other) in self.shared.items()
+        ]
+        if self.made:
+            found.append(f"native_id: {self.made:,} ids have lost digits: others were made of author, time and words")
+        wanted = [(field, old) for field, values in self.replaced.items() for old in values if whole]
+        found += [f"--value {field}:{old}: no row has it" for field, old in wanted if (field, old) not in self.renamed]
+        return [
+            *found,
+            *(self.left_out.told() if whole else ()),
+            *(() if self.replies is None else self.replies.told()),
+        ]
+
     def _pass_over(self, kind: LineType, field: str, value: Any, form: Form) -> None:
         """Raises FieldFault for a field that this type of line has not, unless it is to be left out."""
-        if field == "type" or self.ignore_unknown or (form.cells and value == "") or field in self.used:
+        if (
+            field == "type"
+            or self.ignore_unknown
+            or (form.cells and has_nothing(field, value, form))
+            or field in self.used
+        ):
             return
         if kind is not _OWN or field not in _OF_POSTS:
             known = ", ".join(name for name in kind.fields)
@@ -309,8 +371,10 @@ class RecordReader:
             self.fail("file", first + more)
         return text
 
-    def _labelled(self, given: Mapping[str, Any]) -> bool:
-        return "label" in self.constants or given.get(self.columns.get("label", "label")) not in (None, "")
+    def _labelled(self, given: Mapping[str, Any], form: Form) -> bool:
+        return "label" in self.constants or not has_nothing(
+            "label", given.get(self.columns.get("label", "label")), form
+        )
 
     def _constants(self, kind: LineType) -> dict[str, Any]:
         """The values of --set for the fields that a line of this type has."""
@@ -413,7 +477,7 @@ class RecordReader:
         lacking = {"native_id"} if self.options.make_ids else set[str]()
         needed = {column for field, column in self.columns.items() if field in _NEEDED and field not in lacking}
         for option, column in asked.items():
-            if column in header or column.partition(".")[0] in header:
+            if not column or column in header or column.partition(".")[0] in header:
                 continue
             if column not in self.options.may_lack or column in needed:
                 hint = "; --make-ids makes an id where there is none" if option.startswith("native_id") else ""

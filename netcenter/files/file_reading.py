@@ -48,8 +48,8 @@ class FileReading:
         self.path, self.options = path, options or FileOptions()
         self.counts = FileCounts()
         """What became of the rows so far."""
-        self.shared: dict[tuple[str, str], tuple[str, str]] = {}
-        """As `RecordReader.shared`."""
+        self.notes: list[str] = []
+        """As `RecordReader.notes`, once the file was read to its end."""
         self.time = 0
         """ms; the time of the record that was read last."""
         self.source = SourceFile(path)
@@ -95,7 +95,6 @@ class FileReading:
     def _rows(self) -> Iterator[tuple[Row | Refused, Line | Refused]]:
         """Each row with the record that it makes; the rows that are left out are counted alone."""
         with closing(RecordReader(self._file, self.options)) as reader:
-            self.shared = reader.shared
             try:
                 for row, found in reader.read(self.source):
                     self._leave_out(reader)
@@ -103,10 +102,11 @@ class FileReading:
             except FileChangedError as error:
                 raise FileError(f"{error}; {self.counts.rows:,} rows were read before") from None
             self._leave_out(reader)
+            self.notes = reader.notes()
 
     def _leave_out(self, reader: RecordReader) -> None:
-        self.counts.rows += reader.left_out.rows - self.counts.left_out
-        self.counts.left_out = reader.left_out.rows
+        self.counts.rows += reader.left_out.met - self.counts.left_out
+        self.counts.left_out = reader.left_out.met
 
     def _before(self, seen: IdTable, line: Line) -> int | None:
         """None for a record with a new id; 0 for one that the file had before; for one of which the file had the id with

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from netcenter.files.conditions import Conditions
 from netcenter.files.line import FileError, Refused
 from netcenter.files.line_types import CLASSIFIER_FIELDS, KNOWN
 from netcenter.files.options import FileOptions
@@ -18,7 +19,6 @@ from netcenter.files.shapes.looks_like import whole_object
 from netcenter.files.shapes.source_file import SourceFile
 from netcenter.files.shapes.table_rows import parquet_rows, xlsx_rows
 from netcenter.files.shapes.text_encoding import as_utf_8, encoding_of, head_lines, text_of_stream
-from netcenter.files.values import has_value
 
 _FIELDS = KNOWN.union(CLASSIFIER_FIELDS)
 
@@ -100,11 +100,11 @@ def _without_skipped(path: Path, file: Rows, options: FileOptions) -> Rows:
     if missing:
         raise FileError(f"{path}: --skip-if: no column {missing[0]!r}; the columns are {', '.join(file.columns or ())}")
 
+    conditions = Conditions("--skip-if", options.skip_if, options.private)
+
     def kept() -> Iterator[Row | Refused]:
         for row in file.rows:
-            if isinstance(row, Row) and has_value(row.values, options.skip_if):
-                file.left_out.rows += 1
-            else:
+            if isinstance(row, Refused) or not conditions.count(row.values):
                 yield row
 
-    return Rows(file.cells, file.columns, file.header, kept(), file.left_out)
+    return Rows(file.cells, file.columns, file.header, kept(), conditions)

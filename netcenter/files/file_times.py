@@ -6,6 +6,7 @@
    A local time that two moments have, because clocks were set back, is the first of them. One that no moment has, because
    clocks were set forward, is read by the clock as it was before.
 3. Whether 03/04/2015 is in March or in April is what the user says, or else what the file's other dates leave possible.
+4. A year of two digits stands last, and is one of 2000 to 2099.
 """
 
 from __future__ import annotations
@@ -50,14 +51,18 @@ def as_time(value: Any, form: Form) -> int:
             return _of_number(float(value), str(value), form)
     text = as_text(str(value) if type(value) in (int, float) else value, form)
     if form.time_format is not None:
-        return _formatted(text, form.time_format, form)
-    return _told(text.strip().replace("\u202f", " ").replace("\xa0", " "), form)
+        return _formatted(text.strip(), form.time_format, form)
+    return _told(_with_plain_spaces(text), form)
+
+
+def _with_plain_spaces(text: str) -> str:
+    return text.replace("\u202f", " ").replace("\xa0", " ").strip()
 
 
 def order_told_by(value: Any) -> str | None:
     """What the date of a value tells: that the day comes first, or the month; None where it tells neither."""
-    match = _YEAR_LAST.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or len(match[4]) == 2:
+    match = _YEAR_LAST.fullmatch(_with_plain_spaces(value)) if isinstance(value, str) else None
+    if match is None:
         return None
     one, two = int(match[1]), int(match[3])
     if one > 12 >= two:
@@ -145,6 +150,8 @@ def _offset(text: str) -> int:
 
 def _day_and_month(text: str, one: int, two: int, form: Form) -> tuple[int, int]:
     order = form.dates.order
+    if min(one, two) > 12:
+        raise ValueError(f"{text!r} is no date: neither {one} nor {two} is a month")
     if order is None and one != two:
         told = order_told_by(text)
         if told is not None:

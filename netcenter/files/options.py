@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import msgspec
 
+from netcenter.files.values import FREE_TEXT
+
 TWITTER = "twitter"
 """The name of the form of Twitter's API: Tue Feb 24 11:35:52 +0000 2015."""
 DAY_FIRST, MONTH_FIRST = "day-first", "month-first"
@@ -18,13 +20,13 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of a command that reads files; each is documented with its command-line option."""
 
     map: Mapping[str, str] = _NONE
-    """By field: the column, or the key of a JSON object, that it is taken from."""
+    """By field: the column, or the key of a JSON object, that it is taken from; empty: from none."""
     set: Mapping[str, str] = _NONE
     """By field: a constant, written as in a CSV cell, which replaces the file's value."""
     ignore_unknown: bool = False
     """Whether fields that no record has are skipped."""
     make_ids: bool = False
-    """Whether a post without an id gets one that is made of its author, time and words."""
+    """Whether a post without an id, or with one that has lost digits, gets one that is made of its author, time and words."""
     time_format: str | None = None
     """A format of `strptime`, or "twitter"; None: every form that is without doubt."""
     zone: str | None = None
@@ -76,4 +78,10 @@ class FileOptions(msgspec.Struct, frozen=True, kw_only=True):
     def columns(self) -> frozenset[str]:
         """The columns that the options name."""
         told = (*self.map.values(), *self.reply_map.values(), *self.reply_if, *self.skip_if)
-        return frozenset(told if self.reply_to is None else (*told, self.reply_to))
+        return frozenset(told if self.reply_to is None else (*told, self.reply_to)) - {""}
+
+    @property
+    def private(self) -> frozenset[str]:
+        """The columns whose values no message quotes: those of texts and of authors."""
+        fields = ("author_id", *FREE_TEXT)
+        return frozenset((*fields, *(self.map[field] for field in fields if field in self.map)))

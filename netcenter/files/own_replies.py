@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from netcenter.files.conditions import Conditions
 from netcenter.files.line_types import FieldFault
 from netcenter.files.options import FileOptions
-from netcenter.files.values import Form, as_id, has_value, written
+from netcenter.files.values import Form, as_id, has_nothing, written
 
 _AT_ONCE = 10_000
 _DEEPEST = 100
 """How many of its own posts a brand may have answered one by one, to a customer's post at the beginning."""
 _CACHE_KIB = 16_384
-
-Cell = Callable[[Mapping[str, Any], str], Any]
 
 
 class OwnReplies:
@@ -25,9 +24,10 @@ class OwnReplies:
     """
 
     def __init__(self, options: FileOptions) -> None:
-        self._reply_if = options.reply_if
+        self._reply_if = Conditions("--reply-if", options.reply_if, options.private)
         self._accounts = options.own_accounts
         self._by_column = options.reply_to
+        self._by_accounts = 0
         self._any_other = not (options.reply_if or options.own_accounts)
         self._place = {f: options.map.get(f, f) for f in ("author_id", "native_id", "in_reply_to", "conversation_id")}
         self._noted: list[tuple[str, str, str]] = []
@@ -37,31 +37,55 @@ class OwnReplies:
         if options.reply_to is not None:
             self.columns["--reply-to"] = options.reply_to
 
-    def own(self, row: Mapping[str, Any]) -> bool:
+    def own(self, row: Mapping[str, Any], form: Form) -> bool:
         """Whether a row is the brand's own answer."""
-        if has_value(row, self._reply_if):
-            return True
-        author = written(row.get(self._place["author_id"]))
-        if self._any_other and self._by_column is not None:
-            customer = written(row.get(self._by_column))
-            return bool(customer and author) and customer != author
-        return bool(self._accounts) and account(author) in self._accounts
+        return self._reply_if.meets(row) or self._by_account(row, form) or self._by_another(row, form)
+
+    def _by_account(self, row: Mapping[str, Any], form: Form) -> bool:
+        """Whether one of the brand's accounts wrote a row."""
+        author = row.get(self._place["author_id"])
+        return (
+            bool(self._accounts)
+            and not has_nothing("author_id", author, form)
+            and account(written(author)) in self._accounts
+        )
+
+    def _by_another(self, row: Mapping[str, Any], form: Form) -> bool:
+        """Whether somebody else than the customer wrote a row, where nothing else tells the brand's rows."""
+        if not self._any_other or self._by_column is None:
+            return False
+        customer, author = row.get(self._by_column), row.get(self._place["author_id"])
+        if has_nothing("author_id", customer, form) or has_nothing("author_id", author, form):
+            return False
+        return written(customer).strip() != written(author).strip()
 
     def note(self, row: Mapping[str, Any], form: Form) -> None:
         """Keep who wrote the post of a row, and in which conversation; of an own answer, which post it answers."""
-        own = self.own(row)
-        try:
-            post, told = (
-                as_id(row.get(self._place[f]), form) for f in ("native_id", "in_reply_to" if own else "author_id")
-            )
-        except ValueError:
-            return
-        self._noted.append((post, "" if own else told, told if own else ""))
-        conversation = row.get(self._place["conversation_id"])
-        if not own and conversation not in (None, ""):
+        by_account = self._by_account(row, form)
+        self._by_accounts += by_account
+        own = self._reply_if.count(row) or by_account or self._by_another(row, form)
+        post, told = self._id(row, "native_id", form), self._id(row, "in_reply_to" if own else "author_id", form)
+        if post is not None and told is not None:
+            self._noted.append((post, "" if own else told, told if own else ""))
+        conversation = self._id(row, "conversation_id", form)
+        if not own and conversation is not None and told is not None:
             self._noted.append((_of_conversation(conversation), told, ""))
         if len(self._noted) >= _AT_ONCE:
             self._write()
+
+    def told(self) -> Iterator[str]:
+        """A sentence for each option that no row of the file met, or every row."""
+        yield from self._reply_if.told()
+        if self._accounts and self._reply_if.rows and not self._by_accounts:
+            yield f"--own-accounts: none of the {self._reply_if.rows:,} rows is by one of these accounts"
+
+    def _id(self, row: Mapping[str, Any], field: str, form: Form) -> str | None:
+        """The id of a field; None where the row has none, or one that is no id."""
+        value = row.get(self._place[field])
+        try:
+            return None if has_nothing(field, value, form) else as_id(value, form)
+        except ValueError:
+            return None
 
     def customer(self, row: Mapping[str, Any], answered: str | None, form: Form) -> str:
         """The author whom an own answer answers. Raises FieldFault where that is not known.
@@ -70,15 +94,16 @@ class OwnReplies:
         2. Who wrote the post that the row answers, or the post that this one answers, and so on.
         3. The first customer in the row's conversation.
         """
-        if self._by_column is not None and (said := row.get(self._by_column)) not in (None, ""):
+        said = None if self._by_column is None else row.get(self._by_column)
+        if not has_nothing("author_id", said, form):
             try:
                 return as_id(said, form)
             except ValueError as error:
                 raise FieldFault("author_id", f"of the customer, by --reply-to: {error}") from None
         self._write()
         found = self._writer_of(answered) if answered is not None else None
-        conversation = row.get(self._place["conversation_id"])
-        if found is None and conversation not in (None, ""):
+        conversation = self._id(row, "conversation_id", form)
+        if found is None and conversation is not None:
             found = self._writer_of(_of_conversation(conversation))
         if found is not None:
             return found
@@ -121,9 +146,9 @@ class OwnReplies:
         return self._posts
 
 
-def _of_conversation(conversation: Any) -> str:
+def _of_conversation(conversation: str) -> str:
     """The key of a conversation among the posts, which no id of a post can have."""
-    return f"\0{written(conversation)}"
+    return f"\0{conversation}"
 
 
 def account(name: str) -> str:

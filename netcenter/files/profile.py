@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from netcenter.files.conditions import values_of
 from netcenter.files.line import FileError
 from netcenter.files.options import DAY_FIRST, MONTH_FIRST, FileOptions
 from netcenter.files.own_replies import account
@@ -84,11 +85,6 @@ def _options(name: str, text: str) -> FileOptions:
         told[field] = {c: values_of(v if isinstance(v, list) else [v]) for c, v in told[field].items()}
     told["own_accounts"] = frozenset(map(account, written.own_accounts))
     return FileOptions(**told)
-
-
-def values_of(values: list[str]) -> frozenset[str]:
-    """The values of a column, in the spelling in which they are compared."""
-    return frozenset(value.strip().casefold() for value in values)
 
 
 def beside(profile: FileOptions, given: FileOptions) -> FileOptions:

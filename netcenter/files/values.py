@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,33 @@ _SCIENTIFIC = re.compile(r"[+-]?\d(?:[.,]\d+)?[eE][+-]\d{2,3}", re.ASCII)
 _FLOAT = re.compile(r"\d+\.0", re.ASCII)
 _EXACT = 2**53
 """From here on, most programs cannot tell a number from its neighbour."""
+NO_VALUE = frozenset(
+    (
+        "",
+        "NULL",
+        "Null",
+        "null",
+        "(null)",
+        "None",
+        "NaN",
+        "nan",
+        "NaT",
+        "NA",
+        "N/A",
+        "n/a",
+        "#N/A",
+        "<NA>",
+        "\\N",
+        "undefined",
+    )
+)
+"""What databases, Python, R, Excel and JavaScript write into a cell that has no value."""
+FREE_TEXT = frozenset(("text", "author_name", "note", "reason"))
+"""The fields that people write: there such a word is a word."""
+
+
+class DamagedIdError(ValueError):
+    """An id that may have lost digits, because a program took it for a number."""
 
 
 class DateOrder:
@@ -66,9 +93,11 @@ def written(value: Any) -> str:
     return "" if value is None else msgspec.json.encode(value).decode()
 
 
-def has_value(row: Mapping[str, Any], values: Mapping[str, frozenset[str]]) -> bool:
-    """Whether a column of the row has one of the values that are named for it, in lower case."""
-    return any(written(row.get(column)).strip().casefold() in wanted for column, wanted in values.items())
+def has_nothing(field: str, value: Any, form: Form) -> bool:
+    """Whether there is no value for a field. A text of JSON is a value: JSON has a null of its own."""
+    if value is None or value == "":
+        return True
+    return form.cells and field not in FREE_TEXT and type(value) is str and value.strip() in NO_VALUE
 
 
 def as_text(value: Any, form: Form) -> str:
@@ -81,28 +110,30 @@ def as_text(value: Any, form: Form) -> str:
 
 
 def as_id(value: Any, form: Form) -> str:
-    """An id of a network or a tool. A whole number of JSON is its digits, unless programs may have rounded it."""
+    """An id of a network or a tool. A whole number of JSON is its digits, unless programs may have rounded it. Raises
+    DamagedIdError.
+    """
     if type(value) is str and value.isalnum():
         return value
     if type(value) is int:
         if abs(value) < _EXACT:
             return str(value)
-        raise ValueError(
+        raise DamagedIdError(
             "is a number of 2^53 or more, which many programs round: write it in quotes, or --map the field to one that has "
             "the id as text, such as id_str"
         )
     if type(value) is float:
-        raise ValueError(
+        raise DamagedIdError(
             "is a number with a decimal point or an exponent, which may have been rounded: write it in quotes"
         )
     text = as_text(value, form)
-    if _SCIENTIFIC.fullmatch(text):
-        raise ValueError(
+    if _SCIENTIFIC.fullmatch(text.strip()):
+        raise DamagedIdError(
             f"{text!r} is what Excel makes of a long id, and its last digits are lost: export the file again and do not "
             "save it in Excel, or import the column there as text"
         )
-    if _FLOAT.fullmatch(text):
-        raise ValueError(
+    if _FLOAT.fullmatch(text.strip()):
+        raise DamagedIdError(
             f"{text[:40]!r} is what pandas makes of the ids in a column with gaps: read it with dtype=str and save it again"
         )
     return text

@@ -102,7 +102,7 @@ def test_two_names_that_become_one_key_are_told(tmp_path: Path) -> None:
     rows = [post(native_id=str(n), brand=name) for n, name in enumerate(names)]
     reading = FileReading(written(tmp_path, *rows))
     assert len(list(reading)) == len(names)
-    assert reading.shared == {("brand", "h-m"): ("H&M", "H-M")}
+    assert reading.notes == ["brand: 'H&M' and 'H-M' are one, 'h-m'; if they are not, give --value brand:'H-M'=KEY"]
 
 
 def test_one_id_of_two_brands_or_kinds_is_two_records(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
-"""The values of files as people have them: times, names of brands and channels, ids, and the brand's own answers."""
+"""The values of files as people have them: times, names of brands and channels, ids, cells without a value, conditions, and the
+brand's own answers.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,11 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netcenter.files.file_reader import RecordReader, read
+from netcenter.files.conditions import values_of
+from netcenter.files.file_reader import RecordReader, places, read
+from netcenter.files.file_reading import FileReading
 from netcenter.files.file_times import as_time
 from netcenter.files.line import FileError, Line, Refused
+from netcenter.files.line_types import CLASSIFIED, TYPES
 from netcenter.files.options import FileOptions
+from netcenter.files.profile import beside, load
 from netcenter.files.shapes.source_file import SourceFile
+from netcenter.files.values import FREE_TEXT, NO_VALUE
+from netcenter.files.writer import line_of
 from schemas import requirements
 from schemas.names import NAME, key_of
 from schemas.records import Mention, Reply
@@ -145,6 +154,42 @@ def test_where_the_file_does_not_tell_the_order_both_readings_are_said(tmp_path:
     assert refused == "'24/02/2015' is no date with the month first, as --dates says"
 
 
+@pytest.mark.parametrize("year", ["24", "2024"])
+@pytest.mark.parametrize("sign", ["/", "-", "."])
+@pytest.mark.parametrize(
+    ("clock", "taken"),
+    [
+        ("", "00:00:00Z"),
+        (" 10:15", "10:15:00Z"),
+        (", 10:15:30", "10:15:30Z"),
+        (" 10:15:30.250", "10:15:30.250Z"),
+        (" 10:15 PM", "22:15:00Z"),
+        (" 10:15:30 p. m.", "22:15:30Z"),
+        ("\u202f10:15\xa0am", "10:15:00Z"),
+        ("T10:15:30", "10:15:30Z"),
+    ],
+)
+def test_a_year_of_two_digits_is_read_as_one_of_four(
+    tmp_path: Path, year: str, sign: str, clock: str, taken: str
+) -> None:
+    """In every form, with the day first and the month first, and with spaces around it."""
+    for parts in (("25", "1", year), ("1", "25", year)):
+        written = sign.join(parts) + clock
+        for value in (written, f"  {written}\xa0"):
+            assert times_of(tmp_path, [value], zone="UTC") == [f"2024-01-25T{taken}"]
+    doubtful = sign.join(("3", "4", year)) + clock
+    assert "is day 3 of month 4 or day 4 of month 3" in times_of(tmp_path, [doubtful], zone="UTC")[0]
+    assert times_of(tmp_path, [doubtful], zone="UTC", dates="day-first") == [f"2024-04-03T{taken}"]
+    assert times_of(tmp_path, [doubtful, sign.join(("1", "25", year))], zone="UTC")[0] == f"2024-03-04T{taken}"
+
+
+@pytest.mark.parametrize("value", ["2024-01-25T10:15:30.000", " 2024-01-25T10:15:30Z ", "2024-01-25 10:15:30\xa0"])
+def test_excels_own_form_and_spaces_around_a_time_are_read(tmp_path: Path, value: str) -> None:
+    assert times_of(tmp_path, [value], zone="UTC") == ["2024-01-25T10:15:30Z"]
+    formatted = times_of(tmp_path, [" 25|01|24 "], zone="UTC", time_format="%d|%m|%y")
+    assert formatted == ["2024-01-25T00:00:00Z"]
+
+
 def test_mixed_forms_are_read_row_by_row(tmp_path: Path) -> None:
     values = ["2015-02-24T11:35:52Z", "2015-02-24T11:35:52-0500", "24/02/2015 11:35", 1424777752]
     assert times_of(tmp_path, values, zone=BOGOTA, dates="day-first") == [
@@ -156,11 +201,11 @@ def test_mixed_forms_are_read_row_by_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [12, 20150224, 1e300, "99999999999999999", "31/02/2015Z", "13:00 PM", -1, True, "1/1/15"]
+    "value", [12, 20150224, 1e300, "99999999999999999", "31/02/2015Z", "13:00 PM", -1, True, "13/25/15", "31/02/15Z"]
 )
 def test_what_is_no_time_is_refused(tmp_path: Path, value: Any) -> None:
     [why] = times_of(tmp_path, [value])
-    assert "no time" in why or "not text" in why or "is day" in why or "has no offset" in why
+    assert "no time" in why or "not text" in why or "neither 13 nor 25 is a month" in why
 
 
 def test_an_unknown_zone_is_told_before_a_row_is_read(tmp_path: Path) -> None:
@@ -281,6 +326,7 @@ def test_a_value_can_be_named_anew_before_anything_else(tmp_path: Path) -> None:
 # --- ids -----------------------------------------------------------------------------------------------------------
 
 IDS = ("native_id", "author_id", "conversation_id", "in_reply_to", "share_of")
+DAMAGED = ("5.70306E+17", " 5.70306E+17 ", "570306133677760512.0", 2**53, 5.70306e17)
 
 
 @pytest.mark.parametrize("field", IDS)
@@ -299,6 +345,183 @@ def test_a_whole_number_is_an_id_as_long_as_it_is_exact(tmp_path: Path, field: s
         assert fault.startswith(f"1: {field}: ") and why in fault
     [fault] = faults_of(read_rows(tmp_path, [POST | {field: "3.0"}]))
     assert "pandas" in fault
+
+
+@pytest.mark.parametrize("field", IDS)
+@pytest.mark.parametrize("given", DAMAGED)
+def test_the_error_of_a_damaged_id_names_the_way_out_and_the_way_out_works(
+    tmp_path: Path, field: str, given: Any
+) -> None:
+    row = POST | {field: given, "name": "ana-whole"}
+    [fault] = faults_of(read_rows(tmp_path, [row], ignore_unknown=True))
+    if field == "native_id":
+        assert "--make-ids, or --map native_id=COLUMN" in fault
+        [record] = records_of(read_rows(tmp_path, [row], ignore_unknown=True, make_ids=True))
+        assert record.native_id not in (str(given), "")
+    elif field == "author_id":
+        assert "or give --map author_id=COLUMN" in fault
+    else:
+        assert f"--map {field}= with nothing after it, which leaves the field out" in fault
+        [record] = records_of(read_rows(tmp_path, [row], ignore_unknown=True, map={field: ""}))
+        assert getattr(record, field) is None
+    [record] = records_of(read_rows(tmp_path, [row], ignore_unknown=True, map={field: "name"}))
+    assert getattr(record, field) == "ana-whole"
+
+
+AFTER_EXCEL = """tweet_id,airline,name,text,tweet_created
+5.70306E+17,Virgin America,cairdin,hi,2/24/15 11:35
+5.70306E+17,United,ana,hello,2/24/15 11:36
+5.70301E+17,United,ana,again,2/24/15 11:37
+"""
+
+
+def test_posts_whose_ids_excel_damaged_get_ids_of_their_own_and_the_count_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "tweets.csv"
+    path.write_text(AFTER_EXCEL)
+    options = beside(load("tweets-csv"), FileOptions(zone="UTC", make_ids=True))
+    reading = FileReading(path, options)
+    posts: list[Any] = [line.record for line in reading]
+    assert len({post.native_id for post in posts}) == 3 and reading.counts.taken == 3
+    assert reading.notes == ["native_id: 3 ids have lost digits: others were made of author, time and words"]
+    with pytest.raises(FileError, match=r"is what Excel makes of a long id.*--make-ids"):
+        list(FileReading(path, beside(load("tweets-csv"), FileOptions(zone="UTC"))))
+
+
+def test_a_damaged_id_makes_no_conversation_and_answers_nobody(tmp_path: Path) -> None:
+    """Two conversations whose damaged ids are equal stay two."""
+    path = tmp_path / "f.csv"
+    header = "native_id,conversation_id,in_reply_to,brand,channel,author_id,created_at,text"
+    path.write_text(
+        f"{header}\n1,5.70306E+17,,a,x,ana,2026-01-05T10:00:00Z,hola\n2,5.70306E+17,,a,x,luis,2026-01-05T10:01:00Z,hola\n"
+        "3,5.70306E+17,,a,x,a,2026-01-05T10:02:00Z,hola\n4,,2,a,x,a,2026-01-05T10:03:00Z,hola\n"
+    )
+    own = frozenset({"a"})
+    assert len(faults_of(list(read(path, FileOptions(own_accounts=own))))) == 3
+    found = list(read(path, FileOptions(own_accounts=own, map={"conversation_id": ""})))
+    [fault] = faults_of(found)
+    assert fault.startswith("4: in_reply_to: answers no post")
+    taken: list[Any] = [one.record for one in found if isinstance(one, Line)]
+    assert [(r.author_id, r.conversation_id) for r in taken] == [("ana", None), ("luis", None), ("luis", None)]
+
+
+def test_an_answer_by_the_conversation_is_found_also_where_posts_have_no_ids(tmp_path: Path) -> None:
+    rows = [
+        {f: v for f, v in POST.items() if f != "native_id"} | {"conversation_id": "7", "author_id": a}
+        for a in ("ana", "a")
+    ]
+    post, reply = records_of(read_rows(tmp_path, rows, make_ids=True, own_accounts=frozenset({"a"})))
+    assert isinstance(post, Mention) and isinstance(reply, Reply) and reply.author_id == "ana"
+
+
+def test_made_ids_are_for_posts_only(tmp_path: Path) -> None:
+    """An update without the id of its post tells nothing."""
+    row = {f: POST[f] for f in ("brand", "channel", "author_id")} | {
+        "type": "update",
+        "observed_at": POST["created_at"],
+    }
+    [fault] = faults_of(read_rows(tmp_path, [row | {"deleted": True}], make_ids=True))
+    assert fault.startswith("1: native_id: is missing") and "--make-ids" not in fault
+
+
+# --- cells without a value -----------------------------------------------------------------------------------------
+
+
+def cells_of(folder: Path, rows: Sequence[Mapping[str, str]], **options: Any) -> list[Line | Refused]:
+    """What a CSV file of these rows gives."""
+    path = folder / "f.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(dict.fromkeys(column for row in rows for column in row)))
+        table.writeheader()
+        table.writerows(rows)
+    return list(read(path, FileOptions(**options)))
+
+
+WORDS = sorted(NO_VALUE - {""})
+
+
+@pytest.mark.parametrize("word", [*WORDS, " nan ", "\tNULL", "  "])
+def test_a_word_for_no_value_counts_as_an_empty_cell_in_every_field_but_those_that_people_write(
+    tmp_path: Path, word: str
+) -> None:
+    """In all types of lines, and in the columns that an option names."""
+    for kind in (*TYPES.values(), CLASSIFIED):
+        options = FileOptions(classified=True, default_type=kind.name)
+        reader = RecordReader("f", options)
+        for field in kind.fields:
+            [taken] = (reader._values(kind, {field: word}, reader.cells),)
+            assert taken == ({field: word} if field in FREE_TEXT else {}), (kind.name, field)
+    needed = [cells_of(tmp_path, [POST | {field: word}]) for field in ("native_id", "author_id", "created_at")]
+    assert ["is missing, and every mention needs it" in faults_of(found)[0] for found in needed] == [True] * 3
+    [post] = records_of(
+        cells_of(tmp_path, [POST | {"conversation_id": word, "received_at": word, "text": word, "type": word}])
+    )
+    assert (post.text, post.conversation_id, post.received_at) == (word, None, None)
+    [post] = records_of(cells_of(tmp_path, [POST | {"native_id": word}], make_ids=True))
+    assert post.native_id != word
+    rows = [POST | {"to": word}, POST | {"native_id": "2", "author_id": "a", "to": "ana", "in_reply_to": word}]
+    post, reply = records_of(cells_of(tmp_path, rows, reply_to="to"))
+    assert isinstance(post, Mention) and isinstance(reply, Reply)
+
+
+def test_the_place_of_a_row_is_that_of_its_record_where_a_time_is_a_word_for_no_value(tmp_path: Path) -> None:
+    [line] = cells_of(tmp_path, [POST | {"received_at": "NULL"}])
+    assert isinstance(line, Line)
+    assert list(places(SourceFile(tmp_path / "f.csv"), FileOptions())) == [(2, Mention, line.at)]
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_an_author_who_is_called_so_can_be_kept_and_in_json_is_one(tmp_path: Path, word: str) -> None:
+    """JSON has a null of its own, so a text is a value. What Netcenter writes is read back as it was."""
+    [post] = records_of(read_rows(tmp_path, [POST | {"author_id": word, "conversation_id": None}]))
+    assert (post.author_id, post.conversation_id) == (word, None)
+    assert records_of(read_rows(tmp_path, [line_of(post)])) == [post]
+    [kept] = records_of(cells_of(tmp_path, [POST | {"author_id": word}], value={"author_id": {word: word}}))
+    assert kept.author_id == word
+
+
+# --- conditions that say nothing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("no", ["False", "false", "FALSE", "f", "0", "0.0", "No", "n", " false "])
+@pytest.mark.parametrize("yes", ["True", "t", "1", "1.0", "YES", "y"])
+def test_true_and_false_are_compared_in_every_way_of_writing_them(tmp_path: Path, no: str, yes: str) -> None:
+    for option, taken in (("true", 1), ("False", 1)):
+        wanted = values_of([option])
+        path = tmp_path / "f.csv"
+        path.write_text(
+            ",".join((*POST, "inbound"))
+            + "\n"
+            + "".join(f"{','.join(POST.values())},{v}\n" for v in (yes, no, "2", "x"))
+        )
+        reading = FileReading(path, FileOptions(skip_if={"inbound": wanted}, ignore_unknown=True))
+        list(reading)
+        assert reading.counts.left_out == taken and reading.notes == []
+    assert values_of(["f", "No", "1"]) == {"f", "no", "1"}, "only true and false stand for others"
+
+
+def test_a_condition_that_no_row_or_every_row_meets_is_told_with_the_values_of_the_column(tmp_path: Path) -> None:
+    rows = [POST | {"native_id": str(n), "inbound": str(n % 2), "lang": "es"} for n in range(4)]
+
+    def notes_of(**options: Any) -> list[str]:
+        cells_of(tmp_path, rows, ignore_unknown=True)
+        reading = FileReading(tmp_path / "f.csv", FileOptions(ignore_unknown=True, **options))
+        list(reading)
+        return reading.notes
+
+    none = "none of the 4 rows has a value that is named; the column has"
+    assert notes_of(skip_if={"inbound": frozenset({"x"})}) == [f"--skip-if inbound: {none} 0, 1"]
+    assert notes_of(skip_if={"lang": frozenset({"es"})}) == [
+        "--skip-if lang: each of the 4 rows has a value that is named; the column has es"
+    ]
+    assert notes_of(reply_if={"inbound": frozenset({"x"})}) == [f"--reply-if inbound: {none} 0, 1"]
+    assert notes_of(skip_if={"inbound": frozenset({"1"})}) == []
+    assert notes_of(own_accounts=frozenset({"x"})) == ["--own-accounts: none of the 4 rows is by one of these accounts"]
+    assert notes_of(value={"lang": {"es": "es", "ES": "es"}}) == ["--value lang:ES: no row has it"]
+    assert notes_of(reply_if={"author_id": frozenset({"x"})}) == [f"--reply-if author_id: {none} other values"]
+    assert notes_of(reply_if={"native_id": frozenset({"x"})}) == [f"--reply-if native_id: {none} 0, 1, 2, 3"]
+    rows += [POST | {"native_id": str(n), "inbound": "", "lang": "es"} for n in range(4, 9)]
+    assert "the column has nothing, 0, 1" in notes_of(skip_if={"inbound": frozenset({"x"})})[0]
+    assert "the column has other values" in notes_of(skip_if={"native_id": frozenset({"x"})})[0]
 
 
 @pytest.mark.parametrize("given", ["1e5", "12E34", "4e10", "1.5", "E+17", "abc.0", "1512085950.000216", "5.7E+17x"])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from netcenter.files.conditions import Conditions
 from netcenter.files.line import Refused
 
 LARGEST_ROW = 4 * 2**20
@@ -32,12 +34,6 @@ class Row(msgspec.Struct, frozen=True):
         return text.rstrip("\r\n")
 
 
-class LeftOut(msgspec.Struct):
-    """Counts the rows that are passed over because an option says so."""
-
-    rows: int = 0
-
-
 class Rows(msgspec.Struct, frozen=True):
     """An open file."""
 
@@ -48,5 +44,5 @@ class Rows(msgspec.Struct, frozen=True):
     header: int
     """The number of the line on which the header stands; 0 without a header."""
     rows: Iterator[Row | Refused]
-    left_out: LeftOut = msgspec.field(default_factory=LeftOut)
-    """How many rows of the file are not among `rows`, as far as it was read."""
+    left_out: Conditions = msgspec.field(default_factory=partial(Conditions, "--skip-if", {}))
+    """Of the rows that are not among `rows`, as far as the file was read."""
