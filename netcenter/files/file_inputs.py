@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -13,7 +13,6 @@ from netcenter.errors import CommandError, UsageError
 from netcenter.files.file_counts import FileCounts
 from netcenter.files.file_order import still_in_order, time_order
 from netcenter.files.file_progress import FileProgress
-from netcenter.files.file_reader import places
 from netcenter.files.file_reading import FileReading
 from netcenter.files.line import FileError, Line, PolicyText
 from netcenter.files.options import FileOptions
@@ -74,7 +73,7 @@ class FileInputs:
         rows, ordered = 0, False
         if not self.read_once and not self.options.reply_map:
             progress.stage("looking at the times")
-            order = _raised(lambda: time_order(progress.over(places(reading.source, self.options), itemgetter(2))))
+            order = _raised(lambda: time_order(reading.source, self.options, progress.passed))
             rows, ordered = order.rows, order.sorted
             if order.policy is not None:
                 raise _holds_policy(reading.path, order.policy)

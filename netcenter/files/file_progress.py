@@ -54,6 +54,11 @@ class FileProgress:
                 self.look()
             yield row
 
+    def passed(self, rows: int, at: int) -> None:
+        """Count so many rows more of this stage. at: the event time that was reached (ms)."""
+        self._rows, self._at = self._rows + rows, at
+        self.look()
+
     def look(self) -> None:
         """Show where the command is, if it is time to."""
         if self._bar is not None:

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -41,6 +41,9 @@ from netcenter.files.values import DamagedIdError, DateOrder, Form, as_name, as_
 from schemas import ids, records, requirements
 from schemas.times import EARLIEST
 
+if TYPE_CHECKING:
+    from netcenter.files.shapes.csv_blocks import Cells
+
 _UNKNOWN = "leave it out, --map it to a field, or pass --ignore-unknown"
 
 
@@ -55,7 +58,7 @@ _NEEDED = frozenset(TYPES["mention"].required)
 #: Of what an id is made where a row has none: the same post has the same id in any file.
 _OF_AN_ID = ("author_id", "created_at", "text")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_REPLY = TYPES["reply"]
+_REPLY, _UPDATE = TYPES["reply"], TYPES["update"]
 #: A brand's own answer among posts: what kind of post it is says nothing of a reply.
 _OWN = msgspec.structs.replace(_REPLY, fields={f: c for f, c in _REPLY.fields.items() if f != "kind"})
 _OF_POSTS = TYPES["mention"].fields.keys() - _OWN.fields.keys()
@@ -420,11 +423,50 @@ class RecordReader:
                 yield found, found
 
     def places(self, source: SourceFile) -> Iterator[Place]:
-        """The place of each row of the file."""
+        """The place of each row of the file. Much faster than `read`, because nothing else is looked at."""
         with open_rows(source, self.options) as file:
             form = self._form_of(file)
             for row, place in self._each(file.rows, partial(self.place, form=form), None, form):
                 yield (row.number, None, 0) if place is None else place
+
+    def cells_of_times(self, source: SourceFile) -> Iterator[Cells]:
+        """Of each row of a CSV file, the cell that says its place, many rows at a time. Much faster than `places`.
+
+        Raises NotPlainError for a file of another kind, and where more than one cell is to be looked at in a row to know
+        its place.
+        """
+        from netcenter.files.shapes.csv_blocks import CsvBlocks, NotPlainError  # numpy takes long to import
+
+        with open_rows(source, self.options) as file:
+            self._form_of(file)
+            columns = [] if file.csv is None else self._columns_of_times(file.columns or [])
+            if file.csv is None or not columns:
+                raise NotPlainError
+            for cells in CsvBlocks(*file.csv).cells_of([column for _, column in columns]):
+                yield self._first_filled(columns, cells)
+
+    def _columns_of_times(self, header: list[str]) -> list[tuple[str, str]]:
+        """The (field, column) of which the first that is filled says a row's place; none where this is not so for every row."""
+        if self.columns.get("type", "type") in header and "type" not in self.constants:
+            return []
+        try:
+            order = self._type_of({}, self.cells).order
+        except FieldFault:
+            return []
+        if order not in (_REPLY.order, _UPDATE.order) or not {*self.constants, *self.replaced}.isdisjoint(order):
+            return []
+        columns = [(field, self.columns.get(field, field)) for field in order]
+        return [(field, c) for field, c in columns if c in header and field in self.fields.get(c, (c,))]
+
+    def _first_filled(self, columns: list[tuple[str, str]], cells: list[Cells]) -> Cells:
+        """Of each row the first cell with a value, else the last."""
+        from numpy import isin, where  # numpy takes long to import
+
+        found = cells[-1]
+        for (field, _), filled in reversed(list(zip(columns, cells, strict=True))[:-1]):
+            empty = [text for text in set(filled.tolist()) if has_nothing(field, text.decode(), self.cells)]
+            found = where(isin(filled, empty), found, filled) if empty else filled
+        return found
 
     def _each(
         self, rows: Iterable[Row | Refused], work: Callable[[Row], _T], replies: OwnReplies | None, form: Form
@@ -527,11 +569,3 @@ def read(path: Path, options: FileOptions) -> Iterator[Line | Refused]:
     with contextlib.closing(RecordReader(str(path), options)) as reader:
         for _, found in reader.read(SourceFile(path)):
             yield found
-
-
-def places(source: SourceFile, options: FileOptions) -> Iterator[Place]:
-    """The place of each row, in the file's own order.
-
-    Much faster than `read`, because nothing else is looked at. Raises FileError as `read` does.
-    """
-    return RecordReader(str(source.path), options).places(source)

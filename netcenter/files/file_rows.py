@@ -68,7 +68,7 @@ def _text(
     if chosen != "JSON":
         text = text_of_stream(file.stream, encoding, stack)
         header = read_header(text, path, options, named, head)
-        return Rows(True, header.columns, header.number, iter(CsvRows(text, path, header)))
+        return Rows(True, header.columns, header.number, iter(CsvRows(text, path, header)), csv=(text, header))
     if first and not first.startswith(("{", "[")) and _looks_like_csv(first, named):
         raise FileError(f"{path}:1: looks like CSV, not JSON: --format csv")
     if first.startswith("{") and (told := whole_object("\n".join(head).encode(), named)) is not None:

@@ -26,7 +26,6 @@ from netcenter.errors import UsageError
 from netcenter.files.file_inputs import FileInputs, say
 from netcenter.files.file_order import time_order
 from netcenter.files.file_progress import FileProgress
-from netcenter.files.file_reader import places
 from netcenter.files.file_reading import FileReading
 from netcenter.files.line import FileError, Line
 from netcenter.files.options import FileOptions
@@ -160,10 +159,10 @@ def told(change: Callable[[Path], None], caught: pytest.ExceptionInfo[FileError]
 def test_a_file_that_is_changed_between_two_looks_is_not_played(tmp_path: Path, change: Callable[[Path], None]) -> None:
     """What was looked at is what is played."""
     source = SourceFile(write(tmp_path / "f.csv"))
-    assert time_order(places(source, FileOptions())).rows == COUNT
+    assert time_order(source, FileOptions()).rows == COUNT
     change(source.path)
     with pytest.raises(FileError, match="while it was read"):
-        list(places(source, FileOptions()))
+        time_order(source, FileOptions())
 
 
 def test_a_command_looks_and_plays_one_file(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 from netcenter import cli
@@ -23,10 +25,11 @@ from netcenter.files import file_inputs
 from netcenter.files.file_inputs import FileInputs
 from netcenter.files.file_order import still_in_order, time_order
 from netcenter.files.file_progress import FileProgress
-from netcenter.files.file_reader import places
+from netcenter.files.file_reader import Place, RecordReader
 from netcenter.files.file_reading import FileReading
 from netcenter.files.line import FileError, Line
 from netcenter.files.options import FileOptions
+from netcenter.files.shapes import csv_blocks
 from netcenter.files.shapes.source_file import SourceFile
 from netcenter.ingest import player
 from netcenter.ingest.player import Played
@@ -75,6 +78,10 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
     return played
 
 
+def places(path: Path, options: FileOptions) -> list[Place]:
+    return list(RecordReader(str(path), options).places(SourceFile(path)))
+
+
 def numbers(lines: Iterable[Line]) -> list[int]:
     return [line.number for line in lines]
 
@@ -87,7 +94,7 @@ def numbers(lines: Iterable[Line]) -> list[int]:
 )
 def test_whether_a_file_is_in_order_is_seen_from_its_times(tmp_path: Path, minutes: list[int], in_order: bool) -> None:
     path = posts(tmp_path, *[row(n, at) for n, at in enumerate(minutes)])
-    order = time_order(places(SourceFile(path), FileOptions()))
+    order = time_order(SourceFile(path), FileOptions())
     assert (order.rows, order.sorted, order.policy) == (len(minutes), in_order, None)
 
 
@@ -128,7 +135,7 @@ def test_the_time_of_every_kind_of_line_is_the_time_at_which_it_is_played(tmp_pa
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     read = list(FileReading(path))
     assert len(read) == len(LINES)
-    assert list(places(SourceFile(path), FileOptions())) == [(line.number, type(line.record), line.at) for line in read]
+    assert places(path, FileOptions()) == [(line.number, type(line.record), line.at) for line in read]
 
 
 @pytest.mark.parametrize(
@@ -144,15 +151,90 @@ def test_a_look_at_the_times_goes_by_the_options(tmp_path: Path, options: dict[s
     path = tmp_path / "lines.csv"
     cells = "c,1,u,hola,2026-11-20T14:03:00Z,2026-11-20T15:00:00Z"
     path.write_text(f"channel,native_id,author_id,text,when,created_at\n{cells}\n")
-    given = FileOptions(ignore_unknown=True, **options)
-    [line] = FileReading(path, given)
-    assert list(places(SourceFile(path), given)) == [(2, type(line.record), line.at)]
+    asked = FileOptions(ignore_unknown=True, **options)
+    [line] = FileReading(path, asked)
+    assert places(path, asked) == [(2, type(line.record), line.at)]
 
 
 def test_a_row_without_a_time_has_no_place(tmp_path: Path) -> None:
     path = posts(tmp_path, row(1, 0), "andina,twitter,2,u2,hola,yesterday", "too,few", row(3, 1))
-    assert [cls is None for _, cls, _ in places(SourceFile(path), FileOptions())] == [False, True, True, False]
-    assert time_order(places(SourceFile(path), FileOptions())).sorted
+    assert [cls is None for _, cls, _ in places(path, FileOptions())] == [False, True, True, False]
+    assert time_order(SourceFile(path), FileOptions()).sorted
+
+
+TIMES = st.one_of(
+    st.datetimes(datetime(2026, 3, 28), datetime(2026, 3, 30)).flatmap(  # noqa: DTZ001 - clocks are set forward here
+        lambda at: st.sampled_from(
+            [
+                f"{at:%Y-%m-%dT%H:%M:%S}Z",
+                f"{at:%Y-%m-%d %H:%M}",
+                f"{at:%Y-%m-%d %H:%M:%S}+02:00",
+                f"{at:%Y-%m-%dT%H:%M:%S.%f}Z",
+                f"{at:%d/%m/%Y %H:%M}",
+                f"{at.timestamp():.0f}",
+            ]
+        )
+    ),
+    st.sampled_from(
+        ["", "", "NULL", " ", "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "02/03/2026 10:00", "yesterday", '"', ","]
+    ),
+)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of a row or two, so that every file has several."""
+    monkeypatch.setattr(csv_blocks, "_BLOCK", 40)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(TIMES, TIMES), max_size=8), st.booleans(), st.sampled_from([None, "%Y-%m-%d %H:%M"]))
+def test_many_cells_together_tell_the_order_that_row_by_row_is_found(
+    tmp_path: Path, times: list[tuple[str, str]], in_order: bool, time_format: str | None
+) -> None:
+    path = tmp_path / "times.csv"
+    cells = sorted(times) if in_order else times
+    path.write_text("text,created_at,received_at\n" + "".join(f'"a ""b"",",{one},{other}\n' for one, other in cells))
+    options = FileOptions(zone="Europe/Madrid", time_format=time_format)
+    found = [at for _, cls, at in places(path, options) if cls is not None]
+    assert time_order(SourceFile(path), options).sorted == (found == sorted(found))
+
+
+@pytest.mark.parametrize(
+    ("many", "options"),
+    [
+        (True, {}),
+        (True, {"set": {"type": "reply"}}),
+        (False, {"set": {"received_at": "2026-11-20T16:00:00Z"}}),
+        (False, {"value": {"created_at": {"x": "2026-11-20T16:00:00Z"}}}),
+        (False, {"map": {"type": "text"}}),
+        (False, {"set": {"type": "nothing"}}),
+        (False, {"set": {"type": "contacts"}}),
+        (False, {"skip_if": {"text": frozenset({"x"})}}),
+        (False, {"escape": "\\"}),
+        (False, {"map": {"created_at": "text"}, "set": {"type": "crisis"}}),
+    ],
+)
+def test_where_several_cells_tell_a_place_rows_are_looked_at_one_by_one(
+    tmp_path: Path, many: bool, options: dict[str, Any]
+) -> None:
+    path = posts(tmp_path, row(1, 0), row(2, 1))
+    reader = RecordReader(str(path), FileOptions(**options))
+    if many:
+        assert [len(cells) for cells in reader.cells_of_times(SourceFile(path))] == [2]
+    else:
+        with pytest.raises(csv_blocks.NotPlainError):
+            list(reader.cells_of_times(SourceFile(path)))
+    assert time_order(SourceFile(path), FileOptions(**options)).rows == 2
+
+
+def test_the_first_rows_tell_whether_the_day_comes_first_for_a_look_at_many_cells(tmp_path: Path) -> None:
+    dates = ["03/04/2026 10:00", "04/04/2026 10:00", "13/04/2026 10:00", "01/05/2026 10:00"]
+    path = posts(tmp_path, *[f"andina,twitter,{n},u,hola,{at}" for n, at in enumerate(dates)])
+    assert time_order(SourceFile(path), FileOptions(zone="UTC")).sorted
+    path = posts(tmp_path, *[f"andina,twitter,{n},u,hola,{at}" for n, at in enumerate(reversed(dates))])
+    assert not time_order(SourceFile(path), FileOptions(zone="UTC")).sorted
 
 
 def test_a_file_that_changes_while_it_is_played_is_named(tmp_path: Path) -> None:
@@ -194,7 +276,7 @@ def test_the_broker_is_asked_before_a_file_is_read(run: Run, monkeypatch: pytest
 
     monkeypatch.setenv("NETCENTER_KAFKA", "127.0.0.1:1")
     monkeypatch.setattr(player, "clock_of_log", away)
-    monkeypatch.setattr(file_inputs, "places", lambda *_: pytest.fail("the file was read"))
+    monkeypatch.setattr(file_inputs, "time_order", lambda *_: pytest.fail("the file was read"))
     assert run("ingest", "posts.csv") == (3, "", "netcenter: no Kafka here\n")
 
 

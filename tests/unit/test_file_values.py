@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netcenter.files.conditions import values_of
-from netcenter.files.file_reader import RecordReader, places, read
+from netcenter.files.file_reader import RecordReader, read
 from netcenter.files.file_reading import FileReading
 from netcenter.files.file_times import as_time
 from netcenter.files.line import FileError, Line, Refused
@@ -466,7 +466,7 @@ def test_a_word_for_no_value_counts_as_an_empty_cell_in_every_field_but_those_th
 def test_the_place_of_a_row_is_that_of_its_record_where_a_time_is_a_word_for_no_value(tmp_path: Path) -> None:
     [line] = cells_of(tmp_path, [POST | {"received_at": "NULL"}])
     assert isinstance(line, Line)
-    assert list(places(SourceFile(tmp_path / "f.csv"), FileOptions())) == [(2, Mention, line.at)]
+    assert list(RecordReader("f.csv", FileOptions()).places(SourceFile(tmp_path / "f.csv"))) == [(2, Mention, line.at)]
 
 
 @pytest.mark.parametrize("word", WORDS)

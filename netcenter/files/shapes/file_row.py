@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
 from netcenter.files.conditions import Conditions
 from netcenter.files.line import Refused
+from netcenter.files.shapes.csv_header import CsvHeader
 
 LARGEST_ROW = 4 * 2**20
 """A row of more bytes, in CSV of more characters, is refused: the largest record of the log is far smaller."""
@@ -46,3 +47,5 @@ class Rows(msgspec.Struct, frozen=True):
     rows: Iterator[Row | Refused]
     left_out: Conditions = msgspec.field(default_factory=partial(Conditions, "--skip-if", {}))
     """Of the rows that are not among `rows`, as far as the file was read."""
+    csv: tuple[TextIO, CsvHeader] | None = None
+    """Of a CSV file all of whose rows count, the text after the header: who reads it reads no `rows`."""

@@ -103,13 +103,15 @@ def _known(path: Path, given: str) -> str:
 def _check_further(path: Path, head: bytes, file: IO[bytes]) -> None:
     """Check the first part of a file after its head that is not ASCII alone."""
     file.seek(len(head))
-    lines, part = head.count(b"\n"), b""
+    start, part = len(head), b""
     while part.isascii() and (more := file.read(_PART)):
-        lines += part.count(b"\n")
+        start += len(part)
         part = more + file.readline(_PART)
     file.seek(0)
     if not part.isascii():
-        _check_utf_8(path, part, lines)
+        before = (file.read(min(_PART, start - at)) for at in range(0, start, _PART))
+        _check_utf_8(path, part, sum(block.count(b"\n") for block in before))
+        file.seek(0)
 
 
 def _check_utf_8(path: Path, head: bytes, lines: int) -> None:
