@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -68,14 +69,12 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # Nobody reads the standard output any more, as in `netcenter classify posts.csv | head`. What is still buffered
-        # goes nowhere: Python would complain of it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_nowhere()  # nobody reads the standard output any more, as in `netcenter classify posts.csv | head`
         sys.exit(ExitCode.FAILED)
     except ModuleNotFoundError as error:
         sys.exit(_say(_left_out(error), ExitCode.WRONG_USAGE, debug))
     except Exception as error:  # noqa: BLE001 - whatever it is, one clear line and an exit code
-        found = _no_temporary_folder(error) or _of_kafka(error)
+        found = _no_temporary_folder(error) or _without_room(error) or _of_kafka(error)
         sys.exit(_say(found, getattr(found, "exit_code", ExitCode.FAILED), debug))
 
 
@@ -110,6 +109,24 @@ def _no_temporary_folder(error: Exception) -> Exception | None:
         "no folder for temporary files can be written (TMPDIR, /tmp, /var/tmp, /usr/tmp, the current folder): mount one at "
         "/tmp, or name one in TMPDIR"
     )
+
+
+def _without_room(error: Exception) -> Exception | None:
+    """The error where a disk is full that the command writes to; None for another error."""
+    from netcenter.disk import not_written, without_room
+
+    if not isinstance(error, OSError) or not without_room(error):
+        return None
+    if error.filename is not None:
+        return not_written(Path(error.filename), "", error)
+    _write_nowhere()
+    place = "the standard output, or a file that this command writes,"
+    return CommandError(f"{place} cannot be written: {error.strerror}: make room there, or write to another disk")
+
+
+def _write_nowhere() -> None:
+    """What is still buffered for the standard output goes nowhere: Python would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _left_out(error: ModuleNotFoundError) -> Exception:

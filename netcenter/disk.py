@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from netcenter.errors import CommandError
+from netcenter.errors import CommandError, UsageError
 
 _NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
@@ -21,7 +21,9 @@ def without_room(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def writing(path: Path, option: str = "") -> Iterator[None]:
-    """Raises CommandError where what is written in this context cannot be. option: that which names the path."""
+    """Raises CommandError where the disk has no room for what is written in this context, and UsageError where it cannot be
+    written at all. option: that which names the path.
+    """
     try:
         yield
     except BrokenPipeError:
@@ -33,10 +35,10 @@ def writing(path: Path, option: str = "") -> Iterator[None]:
 def not_written(path: Path, option: str, error: OSError) -> CommandError:
     """The error of a file or a folder that cannot be written."""
     place = f"{option}: {path}" if option else str(path)
-    way_out = (
-        f"{_free(path)}: make room, or name a place on another disk" if without_room(error) else "name another place"
-    )
-    return CommandError(f"{place}: cannot be written: {error.strerror or error}: {way_out}")
+    told = f"{place}: cannot be written: {error.strerror or error}"
+    if without_room(error):
+        return CommandError(f"{told}; {_free(path)}: make room, or name a place on another disk")
+    return UsageError(f"{told}: name another place")
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from netcenter.commands.file_options import reads_rows
 from netcenter.commands.options import Json
+from netcenter.disk import writing
 from netcenter.errors import UsageError
 from netcenter.files.options import FileOptions
 from netcenter.policies import DEFAULT_POLICY
@@ -182,11 +183,9 @@ def _place(out: Path, name: str, count: int) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with writing(path, "--out"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
 
 
 def register(app: typer.Typer) -> None:

@@ -32,6 +32,7 @@ def evaluate(
     import numpy as np
 
     from agents.classify.port import LANGUAGES
+    from netcenter.disk import writing
     from netcenter.training.figures import figures, picture, tables
     from netcenter.training.training_rows import read
 
@@ -39,9 +40,10 @@ def evaluate(
     found = model.classify(rows.text, [LANGUAGES[at] for at in rows.lang.tolist()], rows.brand)
     told = figures(rows, np.array([answer.probabilities for answer in found]))
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "metrics.json").write_text(json.dumps(told, indent=1) + "\n")
-        (out / "confusion.svg").write_text(picture(told))
+        with writing(out, "--out"):
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "metrics.json").write_text(json.dumps(told, indent=1) + "\n")
+            (out / "confusion.svg").write_text(picture(told))
     for warning in told["warnings"]:
         print(f"netcenter: warning: {warning}", file=sys.stderr)
     if as_json:

@@ -121,7 +121,7 @@ def _replay_files(settings: Settings, inputs: FileInputs, run_on: int, out: Path
     from streams.gc_tuning import rarely_collected
 
     teams = [one.team for one in tried if one.team is not None]
-    with SortedLines() as lines, FileProgress(say) as progress:
+    with SortedLines(lambda: inputs.size) as lines, FileProgress(say) as progress:
         texts: list[str] = []
         for reading in inputs.readings:
             progress.stage(f"reading {reading.path}")

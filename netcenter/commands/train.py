@@ -12,6 +12,7 @@ from rich.console import Console
 from netcenter.commands.artefacts import ArtefactOption, artefact_path, load_artefact
 from netcenter.commands.options import pairs
 from netcenter.commands.progress_bar import bar
+from netcenter.disk import writing
 from netcenter.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ def _train(posts: TrainingRows, out: Path, cache: Path, seed: int) -> None:
         Console().print(f"\n{name}, each source left out in turn")
         for table in tables(told):
             Console().print(table)
-    trained.path.with_suffix(".json").write_text(json.dumps(trained.figures, indent=1) + "\n")
-    trained.path.with_suffix(".svg").write_text(picture(trained.figures["student"]))
+    with writing(out, "--out"):
+        trained.path.with_suffix(".json").write_text(json.dumps(trained.figures, indent=1) + "\n")
+        trained.path.with_suffix(".svg").write_text(picture(trained.figures["student"]))
     print(f"{trained.path}: {trained.path.stat().st_size:,} bytes, hash {load_artefact(trained.path).hash}")
 
 

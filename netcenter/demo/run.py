@@ -31,6 +31,7 @@ from netcenter.demo.played_timeline import read_timeline
 from netcenter.demo.receiver import Receiver
 from netcenter.demo.story import STORY_POLICY, STORY_TEAM, story
 from netcenter.demo.worker_processes import Workers
+from netcenter.disk import writing
 from netcenter.embedded import places
 from netcenter.files.file_inputs import FileInputs, say
 from netcenter.files.file_progress import FileProgress
@@ -261,7 +262,8 @@ class Demo:
         looks += ["alert list", "doctor", "dead list"]
         told = DemoPage(timeline, figures, self._played, [f"netcenter {look}" for look in looks], self.keep)
         path = (self.base.directory / "demo.html").absolute()
-        path.write_text(page(told), encoding="utf-8")
+        with writing(path):
+            path.write_text(page(told), encoding="utf-8")
         self.console.print(f"The picture of it: {path.as_uri()}", highlight=False, markup=False, soft_wrap=True)
         if not self.keep:
             self._say(

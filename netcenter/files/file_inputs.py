@@ -27,17 +27,22 @@ class FileInputs:
     """The files of a command. Tells the first refused rows on standard error. A context manager."""
 
     def __init__(self, paths: Sequence[Path], options: FileOptions) -> None:
-        """Raises UsageError where the file of the rejects cannot be written."""
+        """Raises CommandError where the file of the rejects cannot be written."""
         if options.rejects is not None and options.rejects in paths:
             raise UsageError(f"--rejects: {options.rejects} is the file that is read: name another file")
         self.options = options
-        self._rejects = _raised(lambda: Rejects(options.rejects, say))
+        self._rejects = Rejects(options.rejects, say)
         self.readings = [FileReading(path, options, self._rejects) for path in paths]
 
     @property
     def read_once(self) -> bool:
         """Whether the only file can be read once only: the standard input, or a pipe."""
         return [reading.source.once for reading in self.readings] == [True]
+
+    @property
+    def size(self) -> int:
+        """Bytes; what the files have on the disk, as far as they were opened."""
+        return sum(reading.source.size for reading in self.readings)
 
     @property
     def counts(self) -> FileCounts:
@@ -81,7 +86,7 @@ class FileInputs:
             progress.stage("playing", rows)
             yield from progress.over(_said(still_in_order(self.as_read(), str(reading.path))), _AT)
             return
-        with SortedLines() as lines:
+        with SortedLines(lambda: self.size) as lines:
             progress.stage("sorting by time", rows)
             lines.add(progress.over(self.as_read(), _AT))
             progress.stage("playing", len(lines))

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from netcenter.disk import temporary_full
 from netcenter.files.conditions import Conditions
 from netcenter.files.line_types import FieldFault
 from netcenter.files.options import FileOptions
@@ -134,7 +135,10 @@ class OwnReplies:
 
     def _write(self) -> None:
         if self._noted:
-            self._connection().executemany("INSERT OR IGNORE INTO posts VALUES (?, ?, ?)", self._noted)
+            try:
+                self._connection().executemany("INSERT OR IGNORE INTO posts VALUES (?, ?, ?)", self._noted)
+            except sqlite3.OperationalError as error:  # a disk that is full, or a limit of the system
+                raise temporary_full("the id and the author of each post are kept there", str(error)) from None
             self._noted.clear()
 
     def _connection(self) -> sqlite3.Connection:

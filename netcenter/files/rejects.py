@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from netcenter.files.line import FileError, Refused
+from netcenter.disk import not_written, writing
+from netcenter.files.line import Refused
 
 TOLD = 10
 """The number of refused rows that are told."""
@@ -22,15 +23,13 @@ class Rejects:
     """
 
     def __init__(self, path: Path | None = None, tell: Callable[[str], None] = lambda _: None) -> None:
-        """path: the CSV file; None: there is none. tell: called with a line for each of the first ten. Raises FileError."""
+        """path: the CSV file; None: there is none. tell: called with a line for each of the first ten. Raises CommandError."""
         self._path, self._tell, self._told = path, tell, 0
         self._exit = ExitStack()
         self._rows = None
         if path is not None:
-            try:
+            with writing(path, "--rejects"):
                 file = self._exit.enter_context(path.open("w", encoding="utf-8", errors="replace", newline=""))
-            except OSError as error:
-                raise FileError(f"--rejects: {path}: cannot be written: {error.strerror or error}") from None
             self._rows = csv.writer(file)
             self._rows.writerow(("line", "reason", "row", "file"))
 
@@ -44,10 +43,11 @@ class Rejects:
         self._told += 1
 
     def write(self, refused: Refused, file: str) -> None:
-        """Write a refused row."""
-        if self._rows is not None:
+        """Write a refused row. Raises CommandError where the file cannot be written."""
+        if self._rows is not None and self._path is not None:
             why = f"{refused.field}: {refused.why}" if refused.field else refused.why
-            self._rows.writerow((refused.number, why, refused.raw, file))
+            with writing(self._path, "--rejects"):
+                self._rows.writerow((refused.number, why, refused.raw, file))
 
     def __enter__(self) -> Self:
         return self
@@ -55,4 +55,8 @@ class Rejects:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._exit.close()
+        try:
+            self._exit.close()
+        except OSError as not_flushed:
+            if error is None and self._path is not None:
+                raise not_written(self._path, "--rejects", not_flushed) from None

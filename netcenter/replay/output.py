@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, NamedTuple, Self
 import msgspec
 from rich.console import Console
 
+from netcenter.disk import not_written, writing
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
 from netcenter.replay.comparison import LIMIT, SIMULATED, Comparison
@@ -58,12 +59,13 @@ class Runs:
         self._exit = ExitStack()
         compared = len(tried) > 1
         try:
-            self._runs = [
-                _Run(one, out / one.name if compared else out, partitions, self._exit, compared) for one in tried
-            ]
-        except OSError as error:
+            with writing(out, "--out"):
+                self._runs = [
+                    _Run(one, out / one.name if compared else out, partitions, self._exit, compared) for one in tried
+                ]
+        except CommandError:
             self._exit.close()
-            raise _cannot(error) from None
+            raise
 
     @property
     def replays(self) -> list[Replay]:
@@ -81,11 +83,15 @@ class Runs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._exit.close()
+        try:
+            self._exit.close()
+        except OSError as not_flushed:
+            if error is None:
+                raise not_written(self._out, "--out", not_flushed) from None
 
     def finish(self, more: Mapping[str, Any]) -> None:
         """Write the summary of each run; print the summary of a single run, or the comparison of two. Raises CommandError."""
-        try:
+        with writing(self._out, "--out"):
             self._exit.close()
             end = max(run.desks.end for run in self._runs)
             for run in self._runs:
@@ -93,16 +99,13 @@ class Runs:
             summaries = [{**run.counts.summary(run.replay.dead_letters), **run.desk(), **more} for run in self._runs]
             for run, summary in zip(self._runs, summaries, strict=True):
                 (run.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-            if len(summaries) == 1:
-                print(json.dumps(summaries[0]))
-            else:
-                self._compare()
-        except BrokenPipeError:
-            raise  # nobody reads the standard output any more, which says nothing about the folder
-        except OSError as error:
-            raise _cannot(error) from None
+            comparison = self._compare() if len(summaries) > 1 else None
+        if comparison is None:
+            print(json.dumps(summaries[0]))
+        else:
+            comparison.show(Console(width=None if Console().is_terminal else _WIDE))
 
-    def _compare(self) -> None:
+    def _compare(self) -> Comparison:
         one, other = self._runs
         names, verdicts = (one.name, other.name), (one.verdicts, other.verdicts)
         desks, limit = (one.desks, other.desks), SIMULATED if self.people else LIMIT
@@ -110,7 +113,7 @@ class Runs:
         comparison.write(self._out)
         (self._out / "comparison.svg").write_text(chart(names, verdicts))
         (self._out / "desks.svg").write_text(desk_chart(names, desks))
-        comparison.show(Console(width=None if Console().is_terminal else _WIDE))
+        return comparison
 
 
 class _Run:
@@ -136,7 +139,10 @@ class _Run:
         file = self._files.get(topic)
         if file is not None:
             key = PIPELINE.topic(topic).key
-            file.write(_JSON.encode_lines([event(record, key(record).decode()) for record in records]))
+            try:
+                file.write(_JSON.encode_lines([event(record, key(record).decode()) for record in records]))
+            except OSError as error:
+                raise not_written(self.folder / FILES[topic], "--out", error) from None
         if self._compared:
             self.verdicts.tell(topic, records)
         if self.people is not None:
@@ -193,7 +199,3 @@ _PLAIN: dict[type[Record], str] = {
     Assigned: "assignments",
     SurgeOpened: "surges",
 }
-
-
-def _cannot(error: OSError) -> CommandError:
-    return CommandError(f"{error.filename}: {error.strerror}: choose another --out")

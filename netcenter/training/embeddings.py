@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from netcenter.disk import writing
 from netcenter.errors import CommandError
 
 WIDTH = 384
@@ -26,7 +27,8 @@ class Embeddings:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: dict[bytes, NDArray[np.float16]] = {}
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.glob("*.npz")):
             with np.load(path) as shard:
                 self._known |= {bytes(key): row for key, row in zip(shard["k"], shard["v"], strict=True)}
@@ -52,7 +54,14 @@ class Embeddings:
             say(len(batch))
         keys, values = [_key(text) for text in texts], np.vstack(rows)
         name = hashlib.sha1(b"".join(keys)).hexdigest()
-        np.savez(self._folder / f"{name}.npz", k=np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 20), v=values)
+        part = self._folder / f"{name}.part"
+        with writing(self._folder):
+            try:
+                with part.open("wb") as file:
+                    np.savez(file, k=np.frombuffer(b"".join(keys), np.uint8).reshape(-1, 20), v=values)
+                part.replace(part.with_suffix(".npz"))
+            finally:
+                part.unlink(missing_ok=True)
         self._known |= dict(zip(keys, values, strict=True))
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from agents.classify.features import VERSION
 from agents.classify.model import FORMAT
+from netcenter.disk import writing
 
 
 def part(
@@ -37,7 +38,13 @@ def write(arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any], folder: P
     # np.savez gives every member the date 1980-01-01, so the bytes do not depend on the time.
     np.savez(buffer, allow_pickle=False, **members)
     content = buffer.getvalue()
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.npz"
-    path.write_bytes(content)
+    part = path.with_suffix(".part")
+    with writing(folder, "--out"):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     return path

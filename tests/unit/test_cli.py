@@ -251,12 +251,12 @@ def test_a_wrong_map_or_duration_is_named(run: Run, tmp_path: Path) -> None:
     assert code == 2 and "--run-on" in err
 
 
-def test_an_output_folder_that_cannot_be_made_fails_the_work(run: Run, tmp_path: Path) -> None:
-    """Exit 1: the work failed, and the line says where."""
+def test_an_output_folder_that_cannot_be_made_is_wrong_usage(run: Run, tmp_path: Path) -> None:
+    """Exit 2: to run it again does not help, and the line says where."""
     (tmp_path / "a.jsonl").write_text("")
     (tmp_path / "taken").write_text("")
     code, err = run("replay", "a.jsonl", "--out", "taken")
-    assert code == 1 and "taken" in err and "--out" in err
+    assert code == 2 and "taken" in err and "--out" in err
 
 
 def test_unknown_commands_options_and_roles_are_wrong_usage(run: Run) -> None:

@@ -209,7 +209,7 @@ def test_lines_on_the_shelf_come_back_whole_in_the_order_of_time_file_and_number
     for name, file in (("one", one), ("other", other)):
         write(file, tmp_path / f"{name}.jsonl")
         taken.append(list(FileReading(tmp_path / f"{name}.jsonl", FileOptions(classified=True))))
-    with SortedLines() as shelf:
+    with SortedLines(lambda: 0) as shelf:
         for lines in taken:
             shelf.add(lines)
         found = list(shelf)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
-import shutil
 import tempfile
 import zipfile
 import zlib
@@ -123,8 +122,9 @@ def _on_disk(head: bytes, rest: Any, path: Path, stack: contextlib.ExitStack) ->
     """All bytes of a pipe in a temporary file, for a shape whose reading begins at its end."""
     with writing_temporary(f"{path} is kept there, because its shape is read from its end"):
         file = stack.enter_context(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - as long as the stack
-        file.write(head)
-        shutil.copyfileobj(rest, file, HEAD)
+        part = head
+        while part:
+            part = part[file.write(part) :] or rest.read(HEAD)  # a disk that is nearly full takes a part of a part
         file.seek(0)
     return io.BufferedReader(file, HEAD)
 

@@ -14,7 +14,8 @@ from uuid import uuid4
 
 import msgspec
 
-from netcenter.errors import CommandError, UsageError
+from netcenter.disk import writing
+from netcenter.errors import UsageError
 from netcenter.operate.savepoint.carried_state import LogHead, StateRecord
 
 _MAGIC = b"netcenter savepoint 1\n"
@@ -32,21 +33,20 @@ def save(path: Path, records: Iterable[StateRecord], head: Callable[[], LogHead]
     """
     part, count = path.with_name(f"{path.name}.{uuid4().hex}.part"), 0  # another process may write the same savepoint
     try:
-        with part.open("xb") as raw:
-            with gzip.GzipFile("", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as file:
-                file.write(_MAGIC)
-                digest = hashlib.sha256()
-                for record in records:
-                    _write(file, digest, _encode(record))
-                    count += 1
-                _write(file, digest, b"")
-                _write(file, digest, _encode(head()))
-                file.write(digest.digest())
-            raw.flush()
-            os.fsync(raw.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}") from None
+        with writing(path):
+            with part.open("xb") as raw:
+                with gzip.GzipFile("", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as file:
+                    file.write(_MAGIC)
+                    digest = hashlib.sha256()
+                    for record in records:
+                        _write(file, digest, _encode(record))
+                        count += 1
+                    _write(file, digest, b"")
+                    _write(file, digest, _encode(head()))
+                    file.write(digest.digest())
+                raw.flush()
+                os.fsync(raw.fileno())
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return count
