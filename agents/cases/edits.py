@@ -34,7 +34,9 @@ def edited(view: PolicyView, versions: Sequence[Message], change: PostChange) ->
     deleted = old.done == "deleted_unanswered" and (old.done_at or 0) < at
     if deleted or _first(old).label == change.label:
         return list(versions)
-    return _with(view, versions, old, view.edited(old, at, change.label, change.lang or old.lang, change.uncertain))
+    # An edit does not carry the network's tag: where the new words tell no language, the post keeps the one it had.
+    lang = old.lang if change.lang in ("", "und") else change.lang
+    return _with(view, versions, old, view.edited(old, at, change.label, lang, change.uncertain))
 
 
 def shown(view: PolicyView, versions: Sequence[Message], change: PostChange) -> list[Message]:

@@ -2,10 +2,11 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from itertools import pairwise
 from zlib import crc32
 
-VERSION = 1
+VERSION = 2
 """Goes up with every change of the features, because weights fit only the features that they were learnt from."""
 
 # Limits the time that one record can take. Posts are shorter, and the topic of a longer text is clear from its
@@ -13,7 +14,10 @@ VERSION = 1
 MAX_CHARS = 4_000
 
 _PREFIX = 5
-_NOT_LETTERS = re.compile("[\u0300-\u036f'\u2019]")
+# Accents and apostrophes; what joins or varies emoji (joiners, variants, skin tones, gender); marks that cannot be seen.
+_NOT_LETTERS = re.compile(
+    "[\u0300-\u036f'\u2019\u00ad\u200b-\u200f\u2060\ufe00-\ufe0f\ufeff\u2640\u2642\U0001f3fb-\U0001f3ff]"
+)
 _STRETCHED = re.compile(rb"([a-z])\1\1+")
 # The text is in lower case already, so words in capitals can replace links, handles and numbers.
 _KINDS = (
@@ -25,7 +29,8 @@ _TOKEN = re.compile(
     rb"[a-z]+|[A-Z]+"
     rb"|(?:[?!]|\xc2[\xbf\xa1]){1,3}"  # ? ! and their inverted forms, in UTF-8.
     rb"|[:;]-?[()]|\.{2,3}"
-    rb"|\xe2[\x98-\x9e][\x80-\xbf]|\xf0\x9f[\x80-\xbf]{2}"  # Symbols and emoji: U+2600-27BF, U+1F000-1FFFF.
+    rb"|\xe2[\x8c-\x8f\x96-\x9e\xac-\xaf][\x80-\xbf]"  # Symbols: U+2300-23FF, U+2580-27BF, U+2B00-2BFF.
+    rb"|\xf0\x9f[\x80-\xbf]{2}"  # Emoji: U+1F000-1FFFF.
 )
 
 
@@ -53,12 +58,21 @@ def features(text: str) -> set[int]:
 
 def named(text: str) -> dict[int, str]:
     """The ids that `features` returns, each with its token, pair or prefix, in the order of the text."""
-    # A prefix may end within a character, such as the third of "¿¿¿".
-    return {crc32(part): part.decode("utf-8", "replace") for part in _parts(text)}
+    return {crc32(part): part.decode() for part in _parts(text)}
+
+
+def word_features(text: str) -> set[int]:
+    """The ids of a text's words and their prefixes alone, which tell its language."""
+    words = [word for word in tokens(text) if word[:1].islower()]
+    return set(map(crc32, words + _prefixes(words)))
 
 
 def _parts(text: str) -> list[bytes]:
     words = tokens(text)
     pairs = [first + b" " + second for first, second in pairwise(words)]
-    prefixes = [word[:_PREFIX] + b"*" for word in words if len(word) > _PREFIX]
-    return words + pairs + prefixes
+    return words + pairs + _prefixes(words)
+
+
+def _prefixes(words: Sequence[bytes]) -> list[bytes]:
+    """The prefixes of longer words. A mark such as ¿¿¿ is long, too, but has none: a prefix would end within a character."""
+    return [word[:_PREFIX] + b"*" for word in words if len(word) > _PREFIX and word.isalpha()]

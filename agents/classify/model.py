@@ -12,12 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.classify.features import VERSION, features, named
+from agents.classify.language import UNDETERMINED, by_scores, by_script, wordless
+from agents.classify.language_tags import ANOTHER, tagged
 from agents.classify.linear import Linear
 from agents.classify.port import LABELS, LANGUAGES, Classification
 
-FORMAT = 2
+FORMAT = 3
 """The version of an artefact's layout. It goes up when an older release cannot read a new artefact correctly."""
 ARTEFACTS = Path(__file__).parent / "artefacts"
+_CALLED = (*LANGUAGES, "und", "und")
+_IN_ANOTHER = np.log([0.22, 0.22, 0.22, 0.34])
+"""The scores of a post in another language: `other`, with a low confidence, whatever its words are."""
 
 
 class ModelError(Exception):
@@ -28,22 +33,25 @@ class Model:
     """A loaded artefact. It can be shared between threads, because classifying does not change it.
 
     All languages share one set of weights. Each language has a scale (one over its temperature) and an intercept for each
-    label. Each brand with corrections has weights of its own, which other brands do not use.
+    label; a post of no certain language gets their means. A post in another language is not read: it is `other` with a low
+    confidence. Each brand with corrections has weights of its own, which other brands do not use.
     """
 
     def __init__(self, hash: str, archive: Mapping[str, NDArray[Any]], brands: Sequence[str]) -> None:
         """Makes a model of the arrays of an artefact. Raises ValueError or KeyError where they do not fit together."""
         self.hash = hash
         self._labels = Linear(archive, "labels", len(LABELS))
-        self._language = Linear(archive, "language", len(LANGUAGES))
+        self._language = Linear(archive, "language", len(LANGUAGES) + 1)
         self._brands = {name: Linear(archive, f"brand{at}", len(LABELS)) for at, name in enumerate(brands)}
-        self._scale: NDArray[np.float64] = archive["scale"]
-        self._offset: NDArray[np.float64] = archive["offset"]
-        shapes = (self._scale.shape, self._offset.shape)
+        scale: NDArray[np.float64] = archive["scale"]
+        offset: NDArray[np.float64] = archive["offset"]
+        shapes = (scale.shape, offset.shape)
         if shapes != ((len(LANGUAGES),), (len(LANGUAGES), len(LABELS))):
             raise ValueError(f"scale and offset do not fit together: {shapes}")
-        if [self._scale.dtype.name, self._offset.dtype.name] != ["float64", "float64"]:
+        if [scale.dtype.name, offset.dtype.name] != ["float64", "float64"]:
             raise ValueError("scale and offset have other types")
+        self._scale = np.array([*scale, scale.mean(), 0])
+        self._offset = np.array([*offset, offset.mean(axis=0), _IN_ANOTHER])
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -57,14 +65,15 @@ class Model:
     def classify(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> list[Classification]:
         """Returns one answer for each text, in order. Any string is a valid text.
 
-        `langs[i]` is the post's language tag ("es", "es-MX", or "" where unknown). Where it names none of LANGUAGES, the
-        language is recognised from the text. `brands[i]` is the brand that is mentioned, or "".
+        `langs[i]` is the post's language tag ("es", "es-MX", or "" where unknown). Where it names no language, the text tells.
+        The language of an answer is "und" where the text does not tell, or where it is none of LANGUAGES.
+        `brands[i]` is the brand that is mentioned, or "".
         Raises ValueError where the three differ in length.
         """
         found = [features(text) for text, _, _ in zip(texts, langs, brands, strict=True)]
-        spoken = self._spoken(found, langs)
+        spoken = self._spoken(texts, found, langs)
         scores = self._scores(found, spoken, brands)
-        return [_answer(row, LANGUAGES[lang]) for row, lang in zip(scores.tolist(), spoken, strict=True)]
+        return [_answer(row, _CALLED[lang]) for row, lang in zip(scores.tolist(), spoken, strict=True)]
 
     def explain(self, text: str, lang: str, brand: str = "") -> list[tuple[str, float]]:
         """Returns (feature, points) of each feature of a text that moved its label, the strongest first.
@@ -73,7 +82,7 @@ class Model:
         the second highest score; negative points speak for the latter.
         """
         names = named(text)
-        (spoken,) = self._spoken([set(names)], [lang])
+        (spoken,) = self._spoken([text], [set(names)], [lang])
         (scores,) = self._scores([set(names)], [spoken], [brand])
         runner, best = np.argsort(scores, kind="stable")[-2:]
         shares = self._labels.shares(list(names)) * self._scale[spoken]
@@ -86,18 +95,19 @@ class Model:
     def logits(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> NDArray[np.float64]:
         """The scores before the softmax. Shape (texts, labels)."""
         found = [features(text) for text in texts]
-        return self._scores(found, self._spoken(found, langs), brands)
+        return self._scores(found, self._spoken(texts, found, langs), brands)
 
-    def _spoken(self, found: Sequence[set[int]], langs: Sequence[str]) -> list[int]:
-        """The position in LANGUAGES of each text's language, which comes from the tag, or else is recognised from the
-        text.
-        """
-        spoken = [_tagged(tag) for tag in langs]
-        untold = [at for at, lang in enumerate(spoken) if lang < 0]
-        told = self._language.scores([found[at] for at in untold]).argmax(axis=1)
-        for at, best in zip(untold, told.tolist(), strict=True):
-            spoken[at] = best
-        return spoken
+    def _spoken(self, texts: Sequence[str], found: Sequence[set[int]], langs: Sequence[str]) -> list[int]:
+        """Each text's language, as its position in LANGUAGES, UNDETERMINED or ANOTHER."""
+        tags = list(map(tagged, langs))
+        untold = [at for at, lang in enumerate(tags) if lang is None]
+        by_words = by_scores(self._language.scores([found[at] for at in untold]))
+        by_text = iter([by_script(texts[at], lang) for at, lang in zip(untold, by_words, strict=True)])
+        spoken = [next(by_text) if lang is None else lang for lang in tags]
+        return [
+            UNDETERMINED if lang == ANOTHER and wordless(text) else lang
+            for text, lang in zip(texts, spoken, strict=True)
+        ]
 
     def _scores(self, found: Sequence[set[int]], spoken: Sequence[int], brands: Sequence[str]) -> NDArray[np.float64]:
         at = np.array(spoken, np.intp)
@@ -143,12 +153,6 @@ def artefact(hash: str, directory: Path = ARTEFACTS, ending: str = ".npz") -> Pa
 
 def _damaged(path: Path, error: Exception) -> ModelError:
     return ModelError(f"the classifier's artefact {path} is damaged ({error!r}); copy it again from where it was made")
-
-
-def _tagged(tag: str) -> int:
-    """The position in LANGUAGES of the language that a tag such as "es-MX" or "pt_BR" names; -1 where it names none."""
-    primary = tag.replace("_", "-").partition("-")[0].lower()
-    return LANGUAGES.index(primary) if primary in LANGUAGES else -1
 
 
 def _answer(scores: list[float], lang: str) -> Classification:

@@ -9,7 +9,9 @@ from schemas.records import Language
 
 LABELS = ("complaint", "question", "praise", "other")
 """The labels, the gravest first. The probabilities of a classification are in this order."""
-LANGUAGES = tuple(lang for lang in get_args(Language) if lang != "und")
+ANSWER_LANGUAGES: tuple[str, ...] = get_args(Language)
+"""The languages that an answer may name: `und` where the text tells none, or another than those of LANGUAGES."""
+LANGUAGES = tuple(lang for lang in ANSWER_LANGUAGES if lang != "und")
 """The languages in which posts are classified."""
 
 

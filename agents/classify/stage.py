@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from agents.classify.addressing import Addressing
-from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier
+from agents.classify.port import ANSWER_LANGUAGES, LABELS, Classification, Classifier
 from agents.classify.recent_ids import RecentIds
 from agents.classify.volumes import MinuteCounter
 from agents.decider import At, Unanswered
@@ -22,7 +22,6 @@ from schemas.times import rfc3339
 MINUTE = 60_000
 #: ms; the own time of a record is at most this much ahead of the watermark.
 _AHEAD = 86_400_000
-_LANGUAGES = (*LANGUAGES, "und")
 
 
 class BadTime(ValueError):
@@ -257,7 +256,7 @@ def _known(record: ClassifiedMention) -> Classification:
 
 def _sound(found: Classification) -> bool:
     """Whether an answer is valid. An external classifier may return anything."""
-    return found.label in LABELS and found.lang in _LANGUAGES and 0 <= found.confidence <= 1
+    return found.label in LABELS and found.lang in ANSWER_LANGUAGES and 0 <= found.confidence <= 1
 
 
 def _has_new_words(record: Record) -> bool:

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origi
 
 import msgspec
 
+from agents.classify.language_tags import language_of_tag
+from agents.classify.port import ANSWER_LANGUAGES
 from netcenter.files.file_times import as_time
 from netcenter.files.line import PolicyText, Topic
 from netcenter.files.values import (
@@ -92,7 +94,6 @@ def _unknown(cls: type[Record], name: str) -> NoReturn:
 
 
 PRESENCE = ("signed_in", "renewed", "paused", "resumed", "signed_out")
-LANGUAGES: tuple[str, ...] = get_args(records.Language)
 
 
 def _mention(v: dict[str, Any]) -> None:
@@ -112,7 +113,7 @@ def _classified(label: records.Label, **v: Any) -> records.ClassifiedMention:
         label=label,
         confidence=confidence,
         uncertain=False,
-        classified_lang=lang or (mention.lang[:2] if mention.lang[:2] in LANGUAGES else "und"),  # type: ignore[arg-type]
+        classified_lang=lang or language_of_tag(mention.lang),  # type: ignore[arg-type]
         own=False,
         probabilities=told or [confidence if name == label else rest for name in LABELS],
         model=model,
@@ -233,7 +234,7 @@ CLASSIFIER_FIELDS: dict[str, Convert] = {
     "label": one_of(LABELS),
     "confidence": as_share,
     "probabilities": as_shares,
-    "classified_lang": one_of(LANGUAGES),
+    "classified_lang": one_of(ANSWER_LANGUAGES),
     "model": as_text,
 }
 #: A mention that was classified before and so has a label.

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 from kafka import TopicPartition
 
-from agents.classify.port import LABELS, LANGUAGES
+from agents.classify.port import ANSWER_LANGUAGES, LABELS
 from netcenter.broker.client import open_admin
 from netcenter.broker.offsets import OffsetRange, committed_ranges
 from netcenter.broker.reading import records_of
@@ -115,13 +115,13 @@ def _rows(found: Iterable[tuple[str, str, str, str]]) -> TrainingRows:
         [
             {
                 "text": text,
-                "lang": LANGUAGES.index(lang),
+                "lang": ANSWER_LANGUAGES.index(lang),
                 "label": LABELS.index(label),
                 "source": "corrections",
                 "brand": brand,
                 "weight": 1.0,
             }
             for brand, text, lang, label in found
-            if lang in LANGUAGES and label in LABELS
+            if lang in ANSWER_LANGUAGES and label in LABELS
         ]
     )

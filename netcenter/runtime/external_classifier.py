@@ -17,7 +17,7 @@ import httpx
 import msgspec
 import stamina
 
-from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier, External
+from agents.classify.port import ANSWER_LANGUAGES, LABELS, Classification, Classifier, External
 from agents.decider import Unanswered
 from netcenter.errors import UsageError
 from sinks.http_client import HttpClient, HttpRoute, status_line
@@ -114,7 +114,7 @@ class HttpClassifier:
         answers = msgspec.json.decode(response.content, type=_Answers).answers
         if len(answers) != len(posts):
             raise BadAnswer(f"{len(answers)} answers for {len(posts)} posts")
-        if not {answer.lang for answer in answers} <= set(LANGUAGES):
+        if not {answer.lang for answer in answers} <= set(ANSWER_LANGUAGES):
             raise BadAnswer("an unknown language")
         return [_classification(answer) for answer in answers]
 

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from agents.classify.features import features
 from agents.classify.linear import Linear
 from agents.classify.model import Model, opened
-from agents.classify.port import LABELS, LANGUAGES
+from agents.classify.port import ANSWER_LANGUAGES, LABELS
 from netcenter.errors import CommandError
 from netcenter.training import packing
 from netcenter.training.figures import confusion, macro_f1
@@ -163,4 +163,4 @@ def _macro_f1(model: Model, rows: TrainingRows) -> float:
 
 
 def _tags(rows: TrainingRows) -> list[str]:
-    return [LANGUAGES[at] for at in rows.lang.tolist()]
+    return [ANSWER_LANGUAGES[at] for at in rows.lang.tolist()]

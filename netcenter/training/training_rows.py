@@ -28,7 +28,10 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Posts as columns of equal length; lang and label are positions in LANGUAGES and LABELS."""
+    """Posts as columns of equal length; lang and label are positions in LANGUAGES and LABELS.
+
+    Corrections may have a lang beyond LANGUAGES, the position of `und` in ANSWER_LANGUAGES.
+    """
 
     text: list[str]
     lang: NDArray[np.int_]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agents.classify.model import ARTEFACTS, Model
-from agents.classify.port import LABELS, LANGUAGES, Classification, Classifier
+from agents.classify.port import ANSWER_LANGUAGES, LABELS, Classification, Classifier
 from agents.classify.stage import ClassifyStage
 from agents.decider import At, Unanswered
 from agents.policy import parse
@@ -120,7 +120,7 @@ def test_every_post_gets_one_sound_answer_in_order(classifier: Classifier) -> No
     answers = asked(classifier, POSTS)
     assert len(answers) == len(POSTS)
     for answer in answers:
-        assert answer.lang in LANGUAGES
+        assert answer.lang in ANSWER_LANGUAGES
         assert sum(answer.probabilities) == pytest.approx(1, abs=1e-3)
         assert answer.confidence == max(answer.probabilities)
         assert answer.label == LABELS[answer.probabilities.index(answer.confidence)]

@@ -20,9 +20,9 @@ def run() -> Run:
     return run_of(RICH)
 
 
-def edited(native_id: str, when: str | int, label: Any) -> Any:
+def edited(native_id: str, when: str | int, label: Any, lang: str = "es") -> Any:
     """New words, and what classify says of them."""
-    return updated(native_id, when, text="other words", label=label, classified_lang="es", uncertain=False)
+    return updated(native_id, when, text="other words", label=label, classified_lang=lang, uncertain=False)
 
 
 # --- edits ---
@@ -38,6 +38,14 @@ def test_praise_that_is_edited_into_a_complaint_has_the_clock_of_one_since_the_e
     assert "edited" in clock(events, "voided").reason
     assert (work(events, "changed").label, work(events, "changed").posts) == ("complaint", ["1"])
     assert "clock breached" in told(run.tick(at("15:21")))
+
+
+@pytest.mark.parametrize(("lang", "spoken"), [("und", "es"), ("pt", "pt")])
+def test_new_words_that_tell_no_language_leave_the_post_s_own(run: Run, lang: str, spoken: str) -> None:
+    """An edit carries no tag of the network, so words that tell nothing are no reason to forget the first one."""
+    run.fact(post("1", "14:03", "praise"))
+    run.fact(edited("1", "14:20", "complaint", lang))
+    assert record(run).observed.messages[-1].lang == spoken
 
 
 def test_an_answer_before_the_edit_answers_the_old_words_only(run: Run) -> None:

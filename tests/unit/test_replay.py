@@ -33,7 +33,7 @@ from netcenter.replay.engine import Replay
 from netcenter.replay.team_lines import left_to_team
 from netcenter.replay.verdicts import CaseVerdict, Verdicts
 from netcenter.simulation.team import parse_team
-from schemas.records import PolicyChanged, Tick
+from schemas.records import ClassifiedMention, PolicyChanged, Tick
 from schemas.times import rfc3339
 from streams.core import Fact
 from tests.support.afternoon import MINUTE, POLICY, File
@@ -214,6 +214,16 @@ def test_lines_on_the_shelf_come_back_whole_in_the_order_of_time_file_and_number
             shelf.add(lines)
         found = list(shelf)
     assert found == sorted(taken[0] + taken[1], key=lambda line: line.at)
+
+
+@pytest.mark.parametrize(("tag", "lang"), [("pt_BR", "pt"), ("spa", "es"), ("est", "und"), ("enm", "und"), ("", "und")])
+def test_a_labelled_line_without_a_language_has_that_of_its_tag(tag: str, lang: str, tmp_path: Path) -> None:
+    file = afternoon()
+    file.lines = [line | {"lang": tag} for line in file.lines if "label" in line]
+    assert file.lines
+    write(file, tmp_path / "a.jsonl")
+    records = [line.record for line in FileReading(tmp_path / "a.jsonl", FileOptions(classified=True))]
+    assert {record.classified_lang for record in records if isinstance(record, ClassifiedMention)} == {lang}
 
 
 def test_a_picture_of_nothing_and_of_names_that_are_markup_is_xml() -> None:

@@ -14,6 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from agents.classify.features import features
+from agents.classify.language import UNDETERMINED, by_scores
+from agents.classify.language_tags import ANOTHER
+from agents.classify.linear import Linear
 from agents.classify.model import Model
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.errors import UsageError
@@ -21,6 +25,7 @@ from netcenter.training import corrections, leave_out
 from netcenter.training.calibrate import calibrate
 from netcenter.training.embeddings import WIDTH, Embeddings
 from netcenter.training.figures import calibration_error, confusion, figures, macro_f1, picture
+from netcenter.training.languages import learn_languages
 from netcenter.training.softmax import softmax
 from netcenter.training.student import StudentSettings
 from netcenter.training.train import Trained, train
@@ -49,7 +54,7 @@ SAID = {
 PADDING = ["tienda", "loja", "shop", "app", "banco", "voo", "hoy", "hoje", "today", "a", "o", "the", "de", "my"]
 
 
-SMALL = StudentSettings(dimensions=128, company=48)
+SMALL = StudentSettings(dimensions=128, company=48, made=60)
 """A student that is quick to teach."""
 
 
@@ -223,6 +228,18 @@ def test_every_figure_has_an_interval_that_holds_it_and_is_narrower_with_more_po
     assert len(widths) == 9
     for few in widths.values():
         assert sum(few[len(few) // 2 :]) < sum(few[: len(few) // 2])
+
+
+def test_languages_are_learnt_from_the_posts_and_from_the_words_of_other_languages(tmp_path: Path) -> None:
+    rows = read([written(tmp_path / "rows.csv", corpus(300, 1))])
+    known = Linear(learn_languages(rows, 150), "language", len(LANGUAGES) + 1)
+
+    def spoken(*texts: str) -> list[int]:
+        return by_scores(known.scores([features(text) for text in texts]))
+
+    assert spoken("", "😡", "@andina", "zzzyx") == [UNDETERMINED] * 4
+    assert spoken("je ne sais pas pourquoi", "ich weiß nicht warum", "non so perché questo") == [ANOTHER] * 3
+    assert spoken("pésimo, la tienda no responde", "péssimo, não sei", "awful, the shop is broken") == [0, 1, 2]
 
 
 # --- corrections ------------------------------------------------------------------------------------------------------
