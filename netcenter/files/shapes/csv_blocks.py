@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netcenter.files.shapes.csv_header import CsvHeader
-from netcenter.files.shapes.file_row import LARGEST_ROW
+from netcenter.files.shapes.row_limit import LARGEST_ROW
 
 #: Characters of a block: so few that its arrays stay in the processor's cache.
 _BLOCK = 256 * 1024

@@ -13,6 +13,7 @@ import msgspec
 from netcenter.files.column_names import suggested
 from netcenter.files.line import FileError
 from netcenter.files.options import FileOptions
+from netcenter.files.shapes.row_limit import LARGEST_ROW
 
 #: The delimiters that are told from a header, and the words for them.
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -71,20 +72,18 @@ def read_header(
     number = 0
     for _ in range(options.skip_lines):
         number += 1
-        if not text.readline():
+        if not _line(text, path, number):
             raise FileError(f"{path}: --skip-lines {options.skip_lines}: the file has only {number - 1} lines")
-    first = _next_filled(text)
+    first = _next_filled(text, path, number)
     number += first[0]
     if (separator := _SEP.fullmatch(first[1])) is not None:
         given = given or separator[1]
-        first = _next_filled(text)
+        first = _next_filled(text, path, number)
         number += first[0]
     if not first[1]:
         why = "no header: the first line of a CSV file names its columns"
         raise FileError(f"{path}:{max(number, 1)}: {why}{'' if any(head) else '; the file is empty'}")
-    lines = [first[1]]
-    while quote and "".join(lines).count(quote) % 2 and len(lines) < _LINES and (line := text.readline()):
-        lines.append(line)
+    lines = _whole_header(text, path, number, first[1], quote)
     forms = [CsvForm(sign, quote, escape) for sign in ([given] if given else _DELIMITERS)]
     parsed = [(form, columns) for form in forms if (columns := _parsed(lines, form)) is not None]
     if not parsed:
@@ -95,10 +94,34 @@ def read_header(
     return CsvHeader(columns, form, number, number + len(lines) - 1)
 
 
-def _next_filled(text: TextIO) -> tuple[int, str]:
-    """(how many lines were read, the last of them), which is the next that is not blank; empty at the end."""
+def _line(text: TextIO, path: Path, number: int) -> str:
+    """The next line; empty at the end. Raises FileError for one that is too large. number: that of the line."""
+    line = text.readline(LARGEST_ROW)
+    if len(line) == LARGEST_ROW:
+        told = f"has {LARGEST_ROW:,} characters or more, so it is no header: are the line ends missing?"
+        raise FileError(f"{path}:{number}: {told}")
+    return line
+
+
+def _whole_header(text: TextIO, path: Path, number: int, first: str, quote: str) -> list[str]:
+    """The lines of a header, whose quotes are closed in the last. number: that of the first line."""
+    lines, length = [first], len(first)
+    while quote and "".join(lines).count(quote) % 2 and len(lines) < _LINES and length < LARGEST_ROW:
+        line = _line(text, path, number + len(lines))
+        if not line:
+            break
+        lines.append(line)
+        length += len(line)
+    return lines
+
+
+def _next_filled(text: TextIO, path: Path, number: int) -> tuple[int, str]:
+    """(how many lines were read, the last of them), which is the next that is not blank; empty at the end.
+
+    number: how many lines were read before.
+    """
     count = 0
-    while line := text.readline():
+    while line := _line(text, path, number + count + 1):
         count += 1
         if not line.isspace() or "\t" in line:
             break

@@ -5,18 +5,26 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from netcenter.files.line import FileError, Refused
 from netcenter.files.shapes.csv_header import CsvHeader
 from netcenter.files.shapes.file_row import Row
+from netcenter.files.shapes.row_limit import LARGEST_ROW, too_large
 
-#: A row above this many characters is one with an unclosed quote; the largest record of the log is far smaller.
-_LARGEST = 4 * 2**20
 #: So many lines after a broken row none of which begins a row are the end of the reading.
 _LOST = 10_000
+_UNCLOSED = f"has more than {LARGEST_ROW:,} characters: is a quote that closes missing? See --quote and --escape"
 _QUOTES = "a quote inside quotes is written twice, or see --quote and --escape"
+
+
+class _LongLine(str):
+    """The beginning of a line that is too large for a row; the rest of the line was passed over."""
+
+    length = 0
+    """Characters; of the whole line."""
 
 
 class CsvRows:
@@ -27,9 +35,10 @@ class CsvRows:
     """
 
     def __init__(self, text: TextIO, path: Path, header: CsvHeader) -> None:
-        csv.field_size_limit(2 * _LARGEST)
+        csv.field_size_limit(2 * LARGEST_ROW)
         self._path, self._columns, self._form = path, header.columns, header.form
-        self._source = iter(text)
+        self._read_line = partial(text.readline, LARGEST_ROW)
+        self._source = iter(self._read_line, "")
         #: Lines that were read ahead of a row that is broken.
         self._back: deque[str] = deque()
         #: The number of the line that was read last.
@@ -50,6 +59,10 @@ class CsvRows:
         number, count = self._number, 0
         while line := back.popleft() if back else next(source, ""):
             number += 1
+            if len(line) >= LARGEST_ROW:
+                count += 1
+                yield self._too_large(number, line)
+                continue
             whole, first = line, number
             if quote not in line and (escape is None or escape not in line):
                 cells = line.rstrip("\r\n").split(delimiter)
@@ -73,6 +86,22 @@ class CsvRows:
                 count += 1
                 yield Refused(first, "", self._uneven(len(cells)), whole.rstrip("\r\n"))
 
+    def _whole(self, line: str) -> str:
+        """A line from the file; of one that is too large, the rest is passed over."""
+        if len(line) < LARGEST_ROW:
+            return line
+        found, end = _LongLine(line), line[-1:]
+        found.length = len(line)
+        while end not in "\r\n" and (rest := self._read_line()):
+            found.length += len(rest)
+            end = rest[-1]
+        return found
+
+    def _too_large(self, number: int, line: str) -> Refused:
+        """The refusal of a line that is too large."""
+        long = line if isinstance(line, _LongLine) else self._whole(line)
+        return too_large(number, getattr(long, "length", 0), "characters", line)
+
     def _uneven(self, count: int) -> str:
         return (
             f"{count} cells, but the header has {len(self._columns)}: quote a cell that holds {self._form.delimiter!r}"
@@ -83,7 +112,7 @@ class CsvRows:
 
     def _next(self) -> str:
         """The next line; empty at the end."""
-        line = self._back.popleft() if self._back else next(self._source, "")
+        line = self._back.popleft() if self._back else self._whole(next(self._source, ""))
         self._number += bool(line)
         return line
 
@@ -92,7 +121,7 @@ class CsvRows:
         if self._pending is not None:
             line, self._pending = self._pending, None
         else:
-            line = self._next() if self._size <= _LARGEST else ""
+            line = self._next() if self._size <= LARGEST_ROW else ""
         if line:
             self._taken.append(line)
             self._size += len(line)
@@ -115,8 +144,8 @@ class CsvRows:
             cells: list[str] = next(self._reader)
         except csv.Error as error:
             self._reader = self._new_reader()
-            return f"not CSV: {error}; {_QUOTES}"
-        return cells
+            return f"not CSV: {error}; {_QUOTES}" if self._size <= LARGEST_ROW else _UNCLOSED
+        return cells if self._size <= LARGEST_ROW else _UNCLOSED
 
     def _give_back(self) -> None:
         """Give back the lines that a row took after its first."""
@@ -140,7 +169,7 @@ class CsvRows:
             self._give_back()
             lost.append(line)
             size += len(line)
-            if len(lost) > _LOST or size > _LARGEST:
+            if len(lost) > _LOST or size > LARGEST_ROW:
                 told = (
                     f"{why}; none of the {len(lost):,} lines after it begins a row; {count:,} rows were read before it"
                 )

@@ -34,8 +34,8 @@ HEAD = 256 * 1024
 _ZIP, _PARQUET = b"PK\x03\x04", b"PAR1"
 #: So many bytes tell what is packed.
 _MAGIC = 8
-#: So many bytes of zstd hold at most 32 MB.
-_AT_ONCE = 1_024
+#: So many bytes of zstd hold at most 16 MB.
+_AT_ONCE = 512
 _PACKED = (".gz", ".gzip", ".zst", ".zstd", ".zip")
 _DAMAGED = (EOFError, OSError, zlib.error, zipfile.BadZipFile, zstandard.ZstdError, RuntimeError, NotImplementedError)
 

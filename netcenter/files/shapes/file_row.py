@@ -12,9 +12,6 @@ from netcenter.files.conditions import Conditions
 from netcenter.files.line import Refused
 from netcenter.files.shapes.csv_header import CsvHeader
 
-LARGEST_ROW = 4 * 2**20
-"""A row of more bytes, in CSV of more characters, is refused: the largest record of the log is far smaller."""
-
 
 class Row(msgspec.Struct, frozen=True):
     """One row: a JSON object, the cells of a CSV row by column, or a row of a table."""

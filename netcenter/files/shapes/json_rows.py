@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -12,13 +13,15 @@ import msgspec
 
 from netcenter.files.line import FileError, Refused
 from netcenter.files.shapes.file_row import Row
+from netcenter.files.shapes.row_limit import LARGEST_ROW, too_large
 from netcenter.files.values import SURROGATE, json_type
 
 _CHUNK = 256 * 1024
-#: An element of an array above 16 MiB is one that is never closed.
-_LARGEST = 16 * 2**20
 _BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+[{}\[\]]', re.DOTALL)
 _SCALAR = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+"|[^,\]{\["\s]++)(?=[\s,\]])', re.DOTALL)
+_SIGN = re.compile(rb'["{}\[\],\\]')
+#: So many bytes of an element that is too large are held.
+_BEGIN = 4_096
 _BLANK = re.compile(rb"\s*+")
 
 
@@ -38,17 +41,26 @@ def json_row(raw: bytes, number: int) -> Row | Refused:
     return Row(number, value, raw)
 
 
-def json_lines(raws: Iterable[bytes]) -> Iterator[Row | Refused]:
+def json_lines(stream: IO[bytes]) -> Iterator[Row | Refused]:
     """The rows of JSON lines; blank lines are none."""
-    for number, raw in enumerate(raws, 1):
-        if not raw.isspace():
+    read_line = partial(stream.readline, LARGEST_ROW)
+    for number, raw in enumerate(iter(read_line, b""), 1):
+        if len(raw) == LARGEST_ROW:
+            length, end = len(raw), raw[-1:]
+            while end != b"\n" and (rest := read_line()):
+                length, end = length + len(rest), rest[-1:]
+            yield too_large(number, length, "bytes", raw)
+        elif not raw.isspace():
             yield json_row(raw.rstrip(b"\r\n"), number)
 
 
 def json_array(stream: IO[bytes], path: Path) -> Iterator[Row | Refused]:
     """The objects of an array. Raises FileError where the array itself is broken or cut off."""
     for number, raw in enumerate(_elements(stream, path), 1):
-        yield json_row(raw, number)
+        if isinstance(raw, bytes):
+            yield json_row(raw, number)
+        else:
+            yield too_large(number, raw.length, "bytes", raw.begin)
 
 
 def nested_values(rows: Iterator[Row | Refused], columns: Iterable[str]) -> Iterator[Row | Refused]:
@@ -118,6 +130,15 @@ def _mended(value: Any) -> Any:
     return value
 
 
+class _LongElement(msgspec.Struct):
+    """An element that is too large for a row."""
+
+    begin: bytes
+    """Its first bytes."""
+    length: int
+    """Bytes; of the whole element."""
+
+
 class _Cursor:
     """A place in a stream, of which only the bytes after that place are held."""
 
@@ -138,7 +159,7 @@ class _Cursor:
                 return self.held[self.at : self.at + 1]
 
 
-def _elements(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+def _elements(stream: IO[bytes], path: Path) -> Iterator[bytes | _LongElement]:
     """The bytes of each element of an array."""
     place = _Cursor(stream)
     place.past_blanks()
@@ -151,7 +172,11 @@ def _elements(stream: IO[bytes], path: Path) -> Iterator[bytes]:
     while (byte := place.past_blanks()) != b"]":
         if byte == b"":
             fail("the file ends before the closing ], so it was cut off")
-        raw = _element(place)
+        raw: bytes | _LongElement | None = _element(place)
+        if raw is None and len(place.held) - place.at > LARGEST_ROW:
+            raw = _passed_over(place)
+        elif isinstance(raw, bytes) and len(raw) > LARGEST_ROW:
+            raw = _LongElement(raw[:_BEGIN], len(raw))
         if raw is None:
             fail(f"record {count + 1} is not closed, or not JSON")
         yield raw
@@ -166,10 +191,10 @@ def _elements(stream: IO[bytes], path: Path) -> Iterator[bytes]:
 
 
 def _element(place: _Cursor) -> bytes | None:
-    """The element that begins at this place, after which the place is; None for one that does not end."""
+    """The element that begins at this place, after which the place is; None for one that is too large or does not end."""
     if place.held[place.at : place.at + 1] not in (b"{", b"["):
         while (found := _SCALAR.match(place.held, place.at)) is None:
-            if len(place.held) - place.at > _LARGEST or not place.more():
+            if len(place.held) - place.at > LARGEST_ROW or not place.more():
                 return None
         place.at = found.end()
         return found[0]
@@ -177,7 +202,7 @@ def _element(place: _Cursor) -> bytes | None:
     while True:
         found = _BRACKET.match(place.held, place.at + scanned)
         if found is None:
-            if len(place.held) - place.at > _LARGEST or not place.more():
+            if len(place.held) - place.at > LARGEST_ROW or not place.more():
                 return None
             continue
         scanned = found.end() - place.at
@@ -186,3 +211,36 @@ def _element(place: _Cursor) -> bytes | None:
             raw = place.held[place.at : found.end()]
             place.at = found.end()
             return raw
+
+
+def _passed_over(place: _Cursor) -> _LongElement | None:
+    """The element that begins at this place and is too large; the place is after it. None for one that does not end.
+
+    Its bytes are not held.
+    """
+    begin = place.held[place.at : place.at + _BEGIN]
+    length, depth, quoted = 0, 0, False
+    escaped = -1
+    while True:
+        for found in _SIGN.finditer(place.held, place.at):
+            sign, at = found[0], found.start()
+            if at == escaped:
+                continue
+            if sign == b"\\":
+                escaped = at + 1
+            elif sign == b'"':
+                quoted = not quoted
+            elif not quoted and sign in b"{[":
+                depth += 1
+            elif not quoted:
+                depth -= sign != b","
+                if depth < 0 or (depth == 0 and (sign == b"," or begin[:1] in b"{[")):
+                    end = at if depth < 0 or sign == b"," else found.end()
+                    length += end - place.at
+                    place.at = end
+                    return _LongElement(begin, length)
+        escaped -= len(place.held)
+        length += len(place.held) - place.at
+        place.at = len(place.held)
+        if not place.more():
+            return None

@@ -13,7 +13,7 @@ from typing import IO, Any
 import msgspec
 
 from netcenter.files.line import FileError
-from netcenter.files.shapes.file_row import LARGEST_ROW
+from netcenter.files.shapes.row_limit import LARGEST_ROW
 
 _BUFFER = 256 * 1024
 #: So many bytes before the place of the reading tell whether a file that has grown is the same up to there.

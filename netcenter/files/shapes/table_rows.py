@@ -5,16 +5,26 @@ from __future__ import annotations
 import datetime
 import math
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from netcenter.disk import amount
 from netcenter.files.line import FileError, Refused
 from netcenter.files.options import FileOptions
 from netcenter.files.shapes.file_row import Row, Rows
 
-_BATCH = 4_096
+#: A batch of Parquet has at most so many rows, and at least one; they are about as large as the second number together.
+_BATCH, _BATCH_SIZE = 4_096, 16 * 2**20
+#: Excel's own limit.
+_LAST_ROW = 1_048_576
+#: The texts of a book, which are read before its rows, may have so many bytes together.
+_TEXTS = 256 * 2**20
+#: No tag of a sheet, and no text between two tags, has so many bytes: a cell of Excel has 32,767 characters.
+_LONGEST = 2**20
+_PART = 256 * 1024
 #: A number from here on is not told from its neighbours by a float.
 _WHOLE = 2**53
 #: Excel keeps 15 digits of a number.
@@ -66,7 +76,7 @@ def parquet_rows(path: Path, stream: IO[bytes]) -> Rows:
     def rows() -> Iterator[Row | Refused]:
         number = 0
         try:
-            for batch in file.iter_batches(batch_size=_BATCH):
+            for batch in file.iter_batches(batch_size=_batch_of(file.metadata)):
                 for values in _to_microseconds(batch).to_pylist():
                     number += 1
                     yield Row(number, {name: _plain(value) for name, value in values.items()})
@@ -76,6 +86,13 @@ def parquet_rows(path: Path, stream: IO[bytes]) -> Rows:
             file.close()
 
     return Rows(True, columns, 0, rows())
+
+
+def _batch_of(metadata: Any) -> int:
+    """How many rows of a Parquet file are held at once."""
+    groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
+    largest = max((group.total_byte_size / max(group.num_rows, 1) for group in groups), default=1)
+    return max(1, min(_BATCH, int(_BATCH_SIZE / max(largest, 1))))
 
 
 def _to_microseconds(batch: Any) -> Any:
@@ -99,31 +116,64 @@ def xlsx_rows(path: Path, stream: IO[bytes], options: FileOptions) -> Rows:
     try:
         with warnings.catch_warnings():  # openpyxl tells of each part of Excel that it passes over
             warnings.simplefilter("ignore")
+            _check_size(path, stream)
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+        sheet = _sheet(path, book, options.sheet)
+        numbered = _filled(sheet, options.skip_lines)
+        number, header = next(numbered, (0, []))
     except FileError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged book raises errors of many kinds: zip, XML, KeyError
-        raise FileError(f"{path}: is a damaged .xlsx: {str(error).splitlines()[0]}: save it again") from None
-    sheet = _sheet(path, book, options.sheet)
-    numbered = _filled(sheet, options.skip_lines)
-    number, header = next(numbered, (0, []))
+        raise _damaged(path, 0, error) from None
     if not header:
         raise FileError(f"{path}: no header: the first row of a sheet names its columns")
     columns = ["" if cell is None else str(cell) for cell in header]
 
     def rows() -> Iterator[Row | Refused]:
+        last = number
         try:
-            for number, cells in numbered:
-                row = Row(number, dict(zip(columns, cells, strict=False)))
+            for last, cells in numbered:
+                row = Row(last, dict(zip(columns, cells, strict=False)))
                 if len(cells) > len(columns):
                     why = f"{len(cells)} cells, but the header has {len(columns)}"
-                    yield Refused(number, "", why, row.raw)
+                    yield Refused(last, "", why, row.raw)
                 else:
                     yield row
+        except FileError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            raise _damaged(path, last, error) from None
         finally:
             book.close()
 
     return Rows(True, columns, number, rows())
+
+
+def _damaged(path: Path, number: int, error: Exception) -> FileError:
+    place = f"is damaged after row {number:,} of its sheet" if number else "is a damaged .xlsx"
+    return FileError(f"{path}: {place}: {(str(error) or type(error).__name__).splitlines()[0]}: save it again")
+
+
+def _check_size(path: Path, stream: IO[bytes]) -> None:
+    """Raises FileError for a book that few bytes make large beyond the memory, which no program of tables has written."""
+    with zipfile.ZipFile(stream) as book:
+        for member in book.infolist():
+            if "sharedstrings" in member.filename.lower() and member.file_size > _TEXTS:
+                told = f"its texts have {amount(member.file_size)} together, more than {amount(_TEXTS)}"
+                raise FileError(f"{path}: {told}: save the sheet as .csv")
+            if not member.filename.lower().endswith((".xml", ".rels")):
+                continue
+            with book.open(member) as xml:
+                run = 0
+                while part := xml.read(_PART):
+                    first, last = part.find(b"<"), part.rfind(b"<")
+                    run = run + len(part) if first < 0 else max(run + first, len(part) - last)
+                    if run > _LONGEST:
+                        told = (
+                            f"{member.filename} in it holds a text of more than {amount(_LONGEST)}, which no cell has"
+                        )
+                        raise FileError(f"{path}: {told}: save it again, or save the sheet as .csv")
+                    run = run if first < 0 else len(part) - last
 
 
 def _of_excel(value: Any) -> Any:
@@ -151,6 +201,8 @@ def _filled(sheet: Any, skipped: int) -> Iterator[tuple[int, list[Any]]]:
     """(number, cells up to the last that is not empty) of each row of a sheet that is not empty."""
     sheet.reset_dimensions()  # some programs write a wrong size into the sheet
     for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+        if number > _LAST_ROW:
+            raise ValueError(f"it has rows after row {_LAST_ROW:,}, the last that a sheet can have")
         if number <= skipped:
             continue
         found = [_of_excel(cell) for cell in cells]

@@ -74,7 +74,7 @@ class _Encoded(io.RawIOBase):
 
     @staticmethod
     def _encode(text: io.TextIOWrapper) -> Iterator[bytes]:
-        for line in text:
+        while line := text.readline(_PART):
             yield line.encode("utf-8", "surrogateescape")
 
     def readable(self) -> bool:
