@@ -14,8 +14,8 @@ from netcenter.files.shapes.csv_header import read_header
 from netcenter.files.shapes.csv_rows import CsvRows
 from netcenter.files.shapes.file_bytes import FORMATS, OpenFile, open_file
 from netcenter.files.shapes.file_row import Row, Rows
-from netcenter.files.shapes.json_rows import each_element, json_array, json_lines, nested_values
-from netcenter.files.shapes.looks_like import whole_object
+from netcenter.files.shapes.json_rows import each_element, json_array, json_lines, listed_elements, nested_values
+from netcenter.files.shapes.looks_like import assignment, whole_object
 from netcenter.files.shapes.source_file import SourceFile
 from netcenter.files.shapes.table_rows import parquet_rows, xlsx_rows
 from netcenter.files.shapes.text_encoding import as_utf_8, encoding_of, head_lines, text_of_stream
@@ -37,7 +37,10 @@ def open_rows(source: SourceFile, options: FileOptions, known: Collection[str] =
         try:
             file = open_file(source, options.format, stack)
             if file.format == "Parquet":
-                rows = _with_nested(parquet_rows(path, file.stream), options)
+                rows = parquet_rows(path, file.stream)
+                if options.each is not None:
+                    rows = Rows(rows.cells, rows.columns, rows.header, each_element(rows.rows, options.each))
+                rows = _with_nested(rows, options)
             elif file.format == "xlsx":
                 rows = xlsx_rows(path, file.stream, options)
             else:
@@ -60,7 +63,8 @@ def _text(
     source.grows = source.grows and not encoding.startswith(("utf-16", "utf-32"))
     head = head_lines(file.head, encoding)
     first = next((line for line in head if line.strip()), "").lstrip()
-    chosen = file.format or ("JSON" if first.startswith(("{", "[")) else None)
+    assigned = assignment(file.head.decode(encoding, errors="replace"))
+    chosen = file.format or ("JSON" if first.startswith(("{", "[")) or assigned else None)
     if chosen is None and not _looks_like_csv(first, named):
         raise FileError(
             f"{path}: ending {path.suffix!r} is not known: use .csv or .jsonl, or --format: {', '.join(FORMATS)}"
@@ -69,14 +73,25 @@ def _text(
         text = text_of_stream(file.stream, encoding, stack)
         header = read_header(text, path, options, named, head)
         return Rows(True, header.columns, header.number, iter(CsvRows(text, path, header)), csv=(text, header))
-    if first and not first.startswith(("{", "[")) and _looks_like_csv(first, named):
-        raise FileError(f"{path}:1: looks like CSV, not JSON: --format csv")
-    if first.startswith("{") and (told := whole_object("\n".join(head).encode(), named)) is not None:
-        raise FileError(f"{path}:1: {told}")
     stream = as_utf_8(file.stream, encoding, stack)
-    source.grows = source.grows and not first.startswith("[")
-    rows = json_array(stream, path) if first.startswith("[") else json_lines(stream)
+    if assigned or first.startswith("["):
+        source.grows = False
+        stream.read(len(assigned.encode()))
+        rows = json_array(stream, path)
+        rows = rows if options.each is None else each_element(rows, options.each)
+    else:
+        _check_json(path, first, head, options, named)
+        rows = json_lines(stream) if options.each is None else listed_elements(stream, path, options.each)
     return _with_nested(Rows(False, None, 0, rows), options)
+
+
+def _check_json(path: Path, first: str, head: list[str], options: FileOptions, named: Collection[str]) -> None:
+    """Raises FileError for what is no JSON lines. first: the first line that is not blank."""
+    if first and not first.startswith("{") and _looks_like_csv(first, named):
+        raise FileError(f"{path}:1: looks like CSV, not JSON: --format csv")
+    told = whole_object("\n".join(head).encode(), named) if first.startswith("{") and options.each is None else None
+    if told is not None:
+        raise FileError(f"{path}:1: {told}")
 
 
 def _looks_like_csv(first: str, named: Collection[str]) -> bool:
@@ -85,11 +100,10 @@ def _looks_like_csv(first: str, named: Collection[str]) -> bool:
 
 
 def _with_nested(file: Rows, options: FileOptions) -> Rows:
-    """The rows with the values of the columns that lead into an object, one for each element of the --each column."""
+    """The rows with the values of the columns that lead into an object."""
     columns = file.columns or ()
     nested = [column for column in sorted(options.columns) if "." in column and column not in columns]
-    rows = file.rows if options.each is None else each_element(file.rows, options.each)
-    return Rows(file.cells, file.columns, file.header, nested_values(rows, nested) if nested else rows)
+    return Rows(file.cells, file.columns, file.header, nested_values(file.rows, nested) if nested else file.rows)
 
 
 def _without_skipped(path: Path, file: Rows, options: FileOptions) -> Rows:

@@ -411,7 +411,7 @@ def test_a_nested_value_is_mapped_and_a_name_with_a_dot_wins(tmp_path: Path) -> 
     [
         (
             json.dumps({"data": OBJECTS}),
-            "looks like one JSON object that holds its records under 'data': take them out",
+            "looks like one JSON object that holds its records under 'data': --each data, and --map text=data.TEXT",
         ),
         (json.dumps({"data": OBJECTS}, indent=2), "looks like one JSON object that holds its records under 'data'"),
         (json.dumps({"meta": {}, "data": OBJECTS}, indent=2), "looks like one JSON object"),

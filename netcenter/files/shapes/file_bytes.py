@@ -16,7 +16,7 @@ import zstandard
 
 from netcenter.disk import writing_temporary
 from netcenter.files.line import FileError
-from netcenter.files.shapes.looks_like import no_file_of_records
+from netcenter.files.shapes.looks_like import in_folder, in_zip, no_file_of_records
 from netcenter.files.shapes.source_file import SourceFile
 
 #: The formats by the ending of a file's name, without the dot; `--format` takes the same words.
@@ -62,7 +62,7 @@ def open_file(source: SourceFile, given: str | None, stack: contextlib.ExitStack
     if given is not None and given.lower() not in FORMATS:
         raise FileError(f"{path}: --format {given}: is not known: use one of {', '.join(FORMATS)}")
     if path.is_dir():
-        raise FileError(f"{path}: is a folder: name the files in it")
+        raise FileError(f"{path}: is a folder: {in_folder([one.name for one in path.iterdir()])}")
     stream: Any = source.open(stack)
     head = _at_once(stream) if source.once else _begin(stream)
     if head.startswith((_ZIP, _PARQUET)) and not stream.seekable():
@@ -141,8 +141,8 @@ def _member(path: Path, stream: Any, stack: contextlib.ExitStack) -> tuple[str, 
             return "zip", stack.enter_context(archive.open(held[0])), _ending(held[0])
     except _DAMAGED as error:
         raise FileError(f"{path}: is a damaged or locked zip: {error}: make it again") from None
-    if "word/document.xml" in names:
-        raise FileError(f"{path}: looks like a Word document: save its table as .csv or .xlsx")
+    if (told := in_zip(names)) is not None:
+        raise FileError(f"{path}: {told}")
     listed = ", ".join((held or names)[:10]) or "nothing"
     raise FileError(f"{path}: holds {listed}, not exactly one .csv or .jsonl: unpack it, and name the file")
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -16,9 +17,10 @@ from netcenter.files.shapes.file_row import Row
 from netcenter.files.shapes.row_limit import LARGEST_ROW, too_large
 from netcenter.files.values import SURROGATE, json_type
 
+_NO_ARRAY = "not a JSON array"
 _CHUNK = 256 * 1024
 _BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+[{}\[\]]', re.DOTALL)
-_SCALAR = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+"|[^,\]{\["\s]++)(?=[\s,\]])', re.DOTALL)
+_SCALAR = re.compile(rb'(?:"(?:[^"\\]++|\\.)*+"|[^,\]}{\["\s]++)(?=[\s,\]}:])', re.DOTALL)
 _SIGN = re.compile(rb'["{}\[\],\\]')
 #: So many bytes of an element that is too large are held.
 _BEGIN = 4_096
@@ -41,26 +43,76 @@ def json_row(raw: bytes, number: int) -> Row | Refused:
     return Row(number, value, raw)
 
 
-def json_lines(stream: IO[bytes]) -> Iterator[Row | Refused]:
-    """The rows of JSON lines; blank lines are none."""
+def json_lines(stream: IO[bytes], number: int = 1) -> Iterator[Row | Refused]:
+    """The rows of JSON lines; blank lines are none. number: that of the line which comes next."""
     read_line = partial(stream.readline, LARGEST_ROW)
-    for number, raw in enumerate(iter(read_line, b""), 1):
+    for line, raw in enumerate(iter(read_line, b""), number):
         if len(raw) == LARGEST_ROW:
             length, end = len(raw), raw[-1:]
             while end != b"\n" and (rest := read_line()):
                 length, end = length + len(rest), rest[-1:]
-            yield too_large(number, length, "bytes", raw)
+            yield too_large(line, length, "bytes", raw)
         elif not raw.isspace():
-            yield json_row(raw.rstrip(b"\r\n"), number)
+            yield json_row(raw.rstrip(b"\r\n"), line)
 
 
 def json_array(stream: IO[bytes], path: Path) -> Iterator[Row | Refused]:
     """The objects of an array. Raises FileError where the array itself is broken or cut off."""
-    for number, raw in enumerate(_elements(stream, path), 1):
-        if isinstance(raw, bytes):
-            yield json_row(raw, number)
-        else:
-            yield too_large(number, raw.length, "bytes", raw.begin)
+    place = Cursor(stream)
+    place.past_blanks()
+    for number, raw in enumerate(_elements(place, path), 1):
+        yield _row_of(raw, number)
+    if place.past_blanks() == b";":
+        place.at += 1  # as where a script assigns the array to a variable
+    if place.past_blanks():
+        raise FileError(f"{path}: {_NO_ARRAY}: more follows after the closing ]: write one object a line, or one array")
+
+
+def listed_elements(stream: IO[bytes], path: Path, column: str) -> Iterator[Row | Refused]:
+    """A row for each element of the list in a column of JSON lines, or of the one object that the file is.
+
+    The other values of the row stand beside each element; of one object over several lines, those before the list.
+    """
+    number, first = 1, stream.readline(LARGEST_ROW)
+    while first.isspace():
+        number, first = number + 1, stream.readline(LARGEST_ROW)
+    if not first or (len(first) < LARGEST_ROW and first.rstrip().endswith(b"}")):
+        rows = chain((json_row(first.rstrip(b"\r\n"), number),) if first else (), json_lines(stream, number + 1))
+        yield from each_element(rows, column)
+        return
+    place, beside, count = Cursor(stream, first), dict[str, Any](), 0
+    for key, byte in members(place):
+        if key == column and byte == b"[":
+            for count, raw in enumerate(_elements(place, path), 1):
+                row = _row_of(raw, count)
+                yield row if isinstance(row, Refused) else Row(count, {**beside, column: row.values}, row.source)
+        elif byte:
+            value = next_element(place)
+            read = json_row(b'{"x":%b}' % value, 1) if isinstance(value, bytes) else None
+            beside |= {key: read.values["x"]} if isinstance(read, Row) else {}
+    if place.past_blanks() != b"}":
+        raise FileError(f"{path}: not a JSON object, or it was cut off; {count:,} records were read before")
+    if not count:
+        raise FileError(
+            f"{path}: --each {column}: the object has no list of this name; it has {', '.join(beside) or 'nothing'}"
+        )
+
+
+def members(place: Cursor) -> Iterator[tuple[str, bytes]]:
+    """The keys of the object that begins at this place, each with the first byte of its value, where the place is then.
+
+    Whoever asks for the next key has gone to the end of the value. It ends at the closing brace, or where the object is broken.
+    """
+    place.past_blanks()
+    place.at += 1
+    while place.past_blanks() == b'"':
+        raw = next_element(place)
+        if not isinstance(raw, bytes) or place.past_blanks() != b":":
+            return
+        place.at += 1
+        yield str(msgspec.json.decode(raw, strict=False)), place.past_blanks()
+        if place.past_blanks() == b",":
+            place.at += 1
 
 
 def nested_values(rows: Iterator[Row | Refused], columns: Iterable[str]) -> Iterator[Row | Refused]:
@@ -130,7 +182,7 @@ def _mended(value: Any) -> Any:
     return value
 
 
-class _LongElement(msgspec.Struct):
+class LongElement(msgspec.Struct):
     """An element that is too large for a row."""
 
     begin: bytes
@@ -139,11 +191,12 @@ class _LongElement(msgspec.Struct):
     """Bytes; of the whole element."""
 
 
-class _Cursor:
+class Cursor:
     """A place in a stream, of which only the bytes after that place are held."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream, self.held, self.at = stream, b"", 0
+    def __init__(self, stream: IO[bytes], held: bytes = b"") -> None:
+        """held: what was read of the stream before."""
+        self.stream, self.held, self.at = stream, held, 0
 
     def more(self) -> bool:
         """Hold more bytes; False at the end of the stream."""
@@ -159,24 +212,22 @@ class _Cursor:
                 return self.held[self.at : self.at + 1]
 
 
-def _elements(stream: IO[bytes], path: Path) -> Iterator[bytes | _LongElement]:
-    """The bytes of each element of an array."""
-    place = _Cursor(stream)
-    place.past_blanks()
+def _row_of(raw: bytes | LongElement, number: int) -> Row | Refused:
+    return json_row(raw, number) if isinstance(raw, bytes) else too_large(number, raw.length, "bytes", raw.begin)
+
+
+def _elements(place: Cursor, path: Path) -> Iterator[bytes | LongElement]:
+    """The bytes of each element of the array that begins at this place; then the place is after the array."""
     place.at += 1
     count = 0
 
     def fail(why: str) -> NoReturn:
-        raise FileError(f"{path}: not a JSON array: {why}; {count:,} records were read before")
+        raise FileError(f"{path}: {_NO_ARRAY}: {why}; {count:,} records were read before")
 
     while (byte := place.past_blanks()) != b"]":
         if byte == b"":
             fail("the file ends before the closing ], so it was cut off")
-        raw: bytes | _LongElement | None = _element(place)
-        if raw is None and len(place.held) - place.at > LARGEST_ROW:
-            raw = _passed_over(place)
-        elif isinstance(raw, bytes) and len(raw) > LARGEST_ROW:
-            raw = _LongElement(raw[:_BEGIN], len(raw))
+        raw = next_element(place)
         if raw is None:
             fail(f"record {count + 1} is not closed, or not JSON")
         yield raw
@@ -186,11 +237,17 @@ def _elements(stream: IO[bytes], path: Path) -> Iterator[bytes | _LongElement]:
         elif byte != b"]":
             fail("the file ends before the closing ], so it was cut off" if not byte else "a comma is missing")
     place.at += 1
-    if place.past_blanks():
-        fail("more follows after the closing ]: write one object a line, or one array")
 
 
-def _element(place: _Cursor) -> bytes | None:
+def next_element(place: Cursor) -> bytes | LongElement | None:
+    """The value that begins at this place, after which the place is; None for one that does not end."""
+    raw = _element(place)
+    if raw is None and len(place.held) - place.at > LARGEST_ROW:
+        return _passed_over(place)
+    return raw if raw is None or len(raw) <= LARGEST_ROW else LongElement(raw[:_BEGIN], len(raw))
+
+
+def _element(place: Cursor) -> bytes | None:
     """The element that begins at this place, after which the place is; None for one that is too large or does not end."""
     if place.held[place.at : place.at + 1] not in (b"{", b"["):
         while (found := _SCALAR.match(place.held, place.at)) is None:
@@ -213,7 +270,7 @@ def _element(place: _Cursor) -> bytes | None:
             return raw
 
 
-def _passed_over(place: _Cursor) -> _LongElement | None:
+def _passed_over(place: Cursor) -> LongElement | None:
     """The element that begins at this place and is too large; the place is after it. None for one that does not end.
 
     Its bytes are not held.
@@ -238,7 +295,7 @@ def _passed_over(place: _Cursor) -> _LongElement | None:
                     end = at if depth < 0 or sign == b"," else found.end()
                     length += end - place.at
                     place.at = end
-                    return _LongElement(begin, length)
+                    return LongElement(begin, length)
         escaped -= len(place.held)
         length += len(place.held) - place.at
         place.at = len(place.held)
