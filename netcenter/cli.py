@@ -6,12 +6,12 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
-from netcenter.commands.command_group import RootGroup
-from netcenter.errors import CommandError, Unreachable, UsageError
+from netcenter.commands.command_group import RootGroup, is_closed
+from netcenter.errors import CommandError, PipeClosed, Unreachable, UsageError
 from streams.exit_codes import ExitCode
 
 app = typer.Typer(
@@ -61,6 +61,16 @@ def _set_up(debug: bool) -> None:
 
 def main() -> None:
     """Run the command line; the process ends with an `ExitCode`."""
+    try:
+        _end()
+    except (BrokenPipeError, PipeClosed):
+        for stream in filter(is_closed, (sys.stdout, sys.stderr)):
+            _write_nowhere(stream)
+        sys.exit(ExitCode.PIPE_CLOSED)
+
+
+def _end() -> None:
+    """Run the command line, and exit. Raises PipeClosed or BrokenPipeError where nobody reads what it prints."""
     debug = DEBUG in sys.argv
     try:
         _run()
@@ -68,9 +78,8 @@ def main() -> None:
         sys.exit(_say(error, error.exit_code, debug))
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        _write_nowhere()  # nobody reads the standard output any more, as in `netcenter classify posts.csv | head`
-        sys.exit(ExitCode.FAILED)
+    except (BrokenPipeError, PipeClosed):
+        raise
     except ModuleNotFoundError as error:
         sys.exit(_say(_left_out(error), ExitCode.WRONG_USAGE, debug))
     except Exception as error:  # noqa: BLE001 - whatever it is, one clear line and an exit code
@@ -119,14 +128,14 @@ def _without_room(error: Exception) -> Exception | None:
         return None
     if error.filename is not None:
         return not_written(Path(error.filename), "", error)
-    _write_nowhere()
+    _write_nowhere(sys.stdout)
     place = "the standard output, or a file that this command writes,"
     return CommandError(f"{place} cannot be written: {error.strerror}: make room there, or write to another disk")
 
 
-def _write_nowhere() -> None:
-    """What is still buffered for the standard output goes nowhere: Python would complain of it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _write_nowhere(stream: TextIO) -> None:
+    """What is still buffered for the stream goes nowhere: Python would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _left_out(error: ModuleNotFoundError) -> Exception:

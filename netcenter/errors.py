@@ -17,6 +17,10 @@ class UsageError(CommandError):
     exit_code = ExitCode.WRONG_USAGE
 
 
+class PipeClosed(Exception):
+    """Nobody reads the standard output any more, as after `netcenter classify posts.csv | head`. There is nothing to say."""
+
+
 class Unreachable(CommandError):
     """Something that is needed cannot be reached; the message names it."""
 

@@ -26,4 +26,5 @@ class ExitCode(IntEnum):
         "may help",
     )
     INTERRUPTED = 130, "the command was interrupted from the keyboard (SIGINT)"
+    PIPE_CLOSED = 141, "nobody read the output to its end: the pipe was closed, as `head -1` does"
     TERMINATED = 143, "a command that runs servers was told to stop (SIGTERM), and has cleaned up"

@@ -11,11 +11,11 @@ from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from netcenter.commands.file_options import reads_rows
 from netcenter.commands.options import Json
+from netcenter.console import OutputConsole
 from netcenter.disk import writing
 from netcenter.errors import UsageError
 from netcenter.files.options import FileOptions
@@ -145,7 +145,7 @@ def _print(summary: dict[str, Any]) -> None:
     if scored:
         alerts = sum(row["alerts"] for row in summary["series"])
         table.add_row("all", "", "", str(alerts), "", *_cells(summary["all"]), style="bold")
-    console = Console(width=None if Console().is_terminal else 160)
+    console = OutputConsole(width_of_pipe=160)
     console.print(table)
     for row in summary["series"]:
         if row["gaps"]:

@@ -4,6 +4,8 @@ is used.
 
 from __future__ import annotations
 
+import select
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +17,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from netcenter.commands.command_list import COMMANDS, Listed
+from netcenter.commands.usage_hints import UsageFault, explain, of_group
+from netcenter.errors import PipeClosed, Unreachable
 from streams.exit_codes import ExitCode
 
 
@@ -26,7 +30,19 @@ class CommandGroup(TyperGroup):
         if not args and not ctx.resilient_parsing:
             print(ctx.get_help())
             ctx.exit(ExitCode.DONE)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except UsageFault as error:
+            explain(error, self)
+            raise
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first word names. Raises an error that says which is meant."""
+        try:
+            return self._click_resolve_command(ctx, args)
+        except UsageFault as error:
+            error.message = f"{error.message} {of_group(self, args[0])}"
+            raise
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The options. A flag that is not given is False, because to understand None Typer imports pydantic."""
@@ -76,6 +92,16 @@ class RootGroup(CommandGroup):
         """The command of this name; None where there is none."""
         return _LINES.get(cmd_name) if self._listing else self.commands.get(cmd_name)
 
+    def make_context(self, *given: Any, **extra: Any) -> Any:
+        """As its parent does. Raises PipeClosed."""
+        with _pipe_watched():
+            return super().make_context(*given, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As its parent does. Raises PipeClosed."""
+        with _pipe_watched():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands, in the order of the help."""
         return list(_LINES)
@@ -97,6 +123,26 @@ class RootGroup(CommandGroup):
             yield
         finally:
             self._listing = False
+
+
+@contextmanager
+def _pipe_watched() -> Iterator[None]:
+    """Within it, a broken pipe is PipeClosed where it is that of the standard output; Typer takes any for it."""
+    try:
+        yield
+    except BrokenPipeError:
+        if not is_closed(sys.stdout):
+            raise Unreachable(
+                "a server closed its connection in the middle of the command: see `netcenter doctor`"
+            ) from None
+        raise PipeClosed from None
+
+
+def is_closed(stream: Any) -> bool:
+    """Whether a stream is a pipe that nobody reads any more."""
+    poll = select.poll()
+    poll.register(stream.fileno(), select.POLLERR)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _line(listed: Listed) -> TyperCommand:
@@ -144,12 +190,19 @@ def _prepared(command: Any) -> Any:
         for one in command.commands.values():
             _prepared(one)
         return command
-    run = command.invoke
+    run, parse = command.invoke, command.parse_args
 
     def invoke(ctx: Any) -> Any:
         ctx.find_root().obj()
         return run(ctx)
 
-    command.invoke = invoke
+    def parse_args(ctx: Any, args: list[str]) -> Any:
+        try:
+            return parse(ctx, args)
+        except UsageFault as error:
+            explain(error, command)
+            raise
+
+    command.invoke, command.parse_args = invoke, parse_args
     command.format_options = partial(_format_options, command)
     return command

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
 from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json
+from netcenter.console import OutputConsole
 from netcenter.errors import UsageError
 from schemas.times import rfc3339
 
@@ -63,7 +63,7 @@ def dead_list(topic: _Topic = None, as_json: Json = False) -> None:
     for letter in found:
         place = f"{letter.topic}/{letter.partition}/{letter.offset}"
         table.add_row(letter.id, place, letter.stage, letter.error, letter.message, state_text(letter))
-    Console().print(table)
+    OutputConsole().print(table)
 
 
 @dead.command("show")

@@ -24,7 +24,7 @@ def demo(
 ) -> None:
     """Run the whole pipeline on a real Kafka and PostgreSQL, play a day of an airline, and show what happened.
 
-    Example: netcenter demo
+    Example: netcenter demo; of your own posts: netcenter demo --input posts.csv --map native_id=tweet_id --set channel=twitter
     """
     from netcenter.demo.own_environment import environment, of_other_servers
     from netcenter.demo.run import Demo

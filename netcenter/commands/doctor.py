@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.console import Console
 
 from netcenter.commands.options import Json
+from netcenter.console import OutputConsole
 from netcenter.errors import CommandError
 
 
@@ -23,7 +23,7 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([{"subject": f.subject, "ok": f.ok, "message": f.message} for f in findings]))
     else:
-        console = Console()
+        console = OutputConsole()
         for finding in findings:
             mark = "[green]ok[/green]   " if finding.ok else "[red]wrong[/red]"
             console.print(f"{mark} {finding.subject}: {finding.message}", highlight=False, soft_wrap=True)

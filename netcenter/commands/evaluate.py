@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from netcenter.commands.artefacts import ArtefactOption, chosen_model
 from netcenter.commands.options import Json, pairs
+from netcenter.console import OutputConsole
 
 
 def evaluate(
@@ -49,7 +49,7 @@ def evaluate(
     if as_json:
         print(json.dumps(told))
         return
-    console = Console()
+    console = OutputConsole()
     for table in tables(told):
         console.print(table, "")
 

@@ -6,10 +6,10 @@ import json
 from contextlib import closing
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from netcenter.commands.options import Json
+from netcenter.console import OutputConsole
 
 
 def lag(as_json: Json = False) -> None:
@@ -41,7 +41,7 @@ def lag(as_json: Json = False) -> None:
             str(row["time"] or "-"),
             "; ".join(wrong),
         )
-    Console().print(table)
+    OutputConsole().print(table)
 
 
 def register(app: typer.Typer) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from netcenter.commands.options import Json
 from netcenter.commands.progress_bar import bar
+from netcenter.console import OutputConsole
 from netcenter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _show(done: Rebuilt, as_json: bool) -> None:
         column.justify = "right"
     for name, (before, after) in done.tables.items():
         table.add_row(name, f"{before:,}", f"{after:,}", f"{done.copied[name]:,}" if done.copied[name] else "")
-    Console().print(table)
+    OutputConsole().print(table)
     print(f"{done.records:,} records read, {done.per_s:,} a second; {done.forgets} forgets; {done.seconds} s in all")
 
 

@@ -93,7 +93,7 @@ def replay(
 
     settings = load()
     if out is None:
-        raise UsageError("--out: name the folder for what would have happened")
+        raise UsageError("--out: name the folder for what would have happened, such as --out told")
     of_files = dict.fromkeys(given_options(reading), True)
     teams = {"--operators": operators, "--operators-against": operators_against}
     of_log = {"--since": since, "--until": until, "--offsets": offsets}

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from netcenter.commands.artefacts import ArtefactOption, artefact_path, load_artefact
 from netcenter.commands.options import pairs
 from netcenter.commands.progress_bar import bar
+from netcenter.console import OutputConsole
 from netcenter.disk import writing
 from netcenter.errors import CommandError, UsageError
 
@@ -75,9 +75,9 @@ def _train(posts: TrainingRows, out: Path, cache: Path, seed: int) -> None:
 
         trained = learn(posts, Embeddings(cache), out, StudentSettings(), seed, say)
     for name, told in trained.figures.items():
-        Console().print(f"\n{name}, each source left out in turn")
+        OutputConsole().print(f"\n{name}, each source left out in turn")
         for table in tables(told):
-            Console().print(table)
+            OutputConsole().print(table)
     with writing(out, "--out"):
         trained.path.with_suffix(".json").write_text(json.dumps(trained.figures, indent=1) + "\n")
         trained.path.with_suffix(".svg").write_text(picture(trained.figures["student"]))

@@ -6,10 +6,10 @@ import json
 from dataclasses import asdict
 
 import typer
-from rich.console import Console
 
 from netcenter.commands.command_group import CommandGroup
 from netcenter.commands.options import Json
+from netcenter.console import OutputConsole
 from netcenter.errors import CommandError
 
 upgrade = typer.Typer(help="Before a rollout.", cls=CommandGroup)
@@ -30,7 +30,7 @@ def upgrade_check(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([{**asdict(finding), "ok": finding.ok} for finding in findings]))
     else:
-        console = Console()
+        console = OutputConsole()
         for finding in findings:
             mark = "[green]ok[/green]   " if finding.ok else "[red]wrong[/red]"
             console.print(f"{mark} {finding.subject}: {finding.message}", highlight=False, soft_wrap=True)

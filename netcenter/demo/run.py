@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich.console import Console
-
 from netcenter import embedded
 from netcenter.broker import provisioning
 from netcenter.broker.client import open_admin
 from netcenter.broker.lag import LagMonitor
+from netcenter.console import OutputConsole
 from netcenter.demo import kept, summary
 from netcenter.demo import receiver as receiver_module
 from netcenter.demo.own_environment import environment
@@ -81,7 +80,7 @@ class Demo:
         self.own = inputs is None
         self.inputs = inputs
         self.keep, self.as_json = keep, as_json
-        self.console = Console(stderr=as_json)
+        self.console = OutputConsole(stderr=as_json)
         self.base = load()
         self.directory = kept.servers_of(self.base.directory)
         self.health = self.base.health_port or _free_ports(len(PIPELINE.roles))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from sinks.postgres.connecting import connect
 
@@ -30,7 +31,7 @@ QUERIES = {
         "       round(100 * sla_attainment) || ' %' as in_target\n  from first_response_time order by brand, channel"
     ),
     "Which floods were there, and what were they about?": (
-        "select brand, scope, name as root, to_char(started_at, 'DD HH24:MI') as since, lasted_ms / 60000 as minutes,\n"
+        "select brand, name as root, to_char(started_at, 'DD HH24:MI') as since, lasted_ms / 60000 as minutes,\n"
         "       round(peak::numeric, 1) as peak, round(excess) as extra, crisis\n  from surge_history order by started_at"
     ),
     "When did questions and complaints come, and how many clocks were overdue?": (
@@ -76,14 +77,19 @@ def show(console: Console, postgres: str, figures: dict[str, Any], verified: int
     with closing(connect(postgres)) as connection, connection.cursor() as cursor:
         for title, query in QUERIES.items():
             cursor.execute(query)
-            table = Table(title=title, title_justify="left", title_style="bold")
-            for column in cursor.description or ():
-                table.add_column(column.name, overflow="fold")  # an id that is cut off leads nowhere
-            for row in cursor.fetchall():
-                table.add_row(*("" if value is None else str(value) for value in row))
-            say(table)
+            say(f"[bold]{title}[/bold]")
+            show_rows(console, [column.name for column in cursor.description or ()], cursor.fetchall())
             say(f"[dim]{query};[/dim]\n", highlight=False)
     say(f"{figures['seconds']} s in all.")
+
+
+def show_rows(console: Console, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Prints a table. A row that is wider than the console goes over its edge, because an id that is cut leads nowhere."""
+    lines = [list(columns), *(["" if value is None else str(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for number, line in enumerate(lines):
+        told = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        console.print(Text(told, style="bold" if number == 0 else ""), soft_wrap=True, highlight=False)
 
 
 def _counted(number: int, noun: str) -> str:

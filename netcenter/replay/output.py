@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self
 
 import msgspec
-from rich.console import Console
 
+from netcenter.console import OutputConsole
 from netcenter.disk import not_written, writing
 from netcenter.errors import CommandError
 from netcenter.pipeline import PIPELINE
@@ -103,7 +103,7 @@ class Runs:
         if comparison is None:
             print(json.dumps(summaries[0]))
         else:
-            comparison.show(Console(width=None if Console().is_terminal else _WIDE))
+            comparison.show(OutputConsole(width_of_pipe=_WIDE))
 
     def _compare(self) -> Comparison:
         one, other = self._runs

@@ -16,8 +16,6 @@ from netcenter.runtime.endpoints import kafka_of, postgres_of
 from netcenter.settings import Settings
 from tests.support.embedded import create, eventually, read, write
 
-_DETACH = "import sys; from pathlib import Path; from netcenter.embedded import detach; print(detach(Path(sys.argv[1]), ephemeral=True))"
-
 _DIE = """
 import os, signal, sys
 from pathlib import Path
@@ -44,9 +42,13 @@ def _python(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
 def test_detached_servers_outlive_their_command_and_down_stops_and_deletes_them(tmp_path: Path) -> None:
     directory = tmp_path / "stack"
     try:
-        printed = _python(_DETACH, directory)
-        addresses = _detached(directory)
-        assert printed.stdout.strip() == repr(addresses)
+        printed = _detach(directory)
+        addresses = _addresses(directory)
+        assert json.loads(printed.stdout) == {
+            "kafka": addresses.kafka,
+            "postgres": addresses.postgres,
+            "directory": str(directory),
+        }
         create(addresses)
         write(addresses, "a")
         assert read(addresses) == (["a"], ["a"])
@@ -84,8 +86,23 @@ def test_a_server_ends_when_the_program_that_started_it_is_killed(tmp_path: Path
     again.stop()
 
 
+def _detach(directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "netcenter", "up", "--detach", "--ephemeral", "--json"],
+        check=False,
+        env={**os.environ, "NETCENTER_DIRECTORY": str(directory)},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+    )
+
+
 def _detached(directory: Path) -> Addresses:
-    _python(_DETACH, directory)
+    _detach(directory)
+    return _addresses(directory)
+
+
+def _addresses(directory: Path) -> Addresses:
     found = running(directory)
     assert found.kafka is not None and found.postgres is not None
     return Addresses(found.kafka, found.postgres)

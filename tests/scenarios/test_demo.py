@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -26,11 +27,13 @@ from netcenter.operate.pipeline_check import PipelineCheck
 from netcenter.policies import DEFAULT_POLICY
 from netcenter.settings import Settings
 from sinks.postgres.connecting import connect
+from streams.exit_codes import ExitCode
 from streams.kafka_connection import KafkaConnection
 from tests.sinks.test_rows import OFFER
 from tests.support.afternoon import MINUTE, File
 from tests.support.command_line import command
 from tests.support.dead_mans_switch import Switch
+from tests.support.printing_commands import CHANGING, LIVE, WITHOUT_JSON, documents, into_closed_pipe, write_files
 from tests.support.runbooks import steps
 from tests.support.samples import SURGE, alert, surge_story
 from tests.support.waiting import until
@@ -72,16 +75,16 @@ class Kept:
         self.exports = [line for line in commands if line.startswith(("export ", "unset "))]
         self.ends = [line for line in commands if line.endswith(" down")]
         self.looks = [line for line in commands if line not in self.exports + self.ends]
-        self._given = dict(
+        self.given = dict(
             line.removeprefix("export ").split("=", 1) for line in self.exports if line.startswith("export ")
         )
-        with mock.patch.dict(os.environ, self._given):
+        with mock.patch.dict(os.environ, self.given):
             self.settings = Settings()
         self.pids = [pid for pid, _ in json.loads((folder / ".netcenter" / "demo-kept.json").read_text())["processes"]]
 
     def netcenter(self, *words: str, **environment: str) -> tuple[int, str, str]:
         """A command on the demo's servers, in this process: (exit code, stdout, stderr)."""
-        return command(self.folder, self._given | environment, *words)
+        return command(self.folder, self.given | environment, *words)
 
     def worker(self, role: str) -> int:
         """The process of a role's worker, which the supervisor has started."""
@@ -226,6 +229,37 @@ def test_every_step_of_a_runbook_works_as_it_stands(fired: Kept) -> None:
     with closing(connect(str(fired.settings.postgres))) as connection, connection.cursor() as cursor:
         for step in queries:
             cursor.execute(step.filled(names))
+
+
+@pytest.fixture
+def words(fired: Kept, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The names that the words of commands need, in the demo's folder and environment."""
+    write_files(fired.folder)
+    monkeypatch.chdir(fired.folder)
+    for name, value in fired.given.items():
+        monkeypatch.setenv(name, value)
+    return {"case": OFFER.case_id, "alert": SURGE, "surge": SURGE}
+
+
+def test_what_every_command_tells_a_program_of_a_pipeline_is_json(fired: Kept, words: dict[str, str]) -> None:
+    """Those that change nothing, and then those that do."""
+    wrong = {}
+    for name, line in [*LIVE.items(), *CHANGING.items()]:
+        if name in WITHOUT_JSON:
+            continue
+        code, out, err = fired.netcenter(*shlex.split(line.format(**words)), "--json")
+        told = name == "dead list" or bool(out)  # one document for each dead letter, and there is none
+        if code not in (ExitCode.DONE, ExitCode.FAILED) or not told or documents(out) is None:
+            wrong[name] = code, out, err
+    assert wrong == {}
+
+
+def test_every_command_that_looks_at_a_pipeline_ends_quietly_when_nobody_reads_what_it_prints(
+    words: dict[str, str],
+) -> None:
+    """As in `netcenter doctor | head -1`: the exit code is not that of a wrong finding."""
+    ended = {name: into_closed_pipe(*shlex.split(line.format(**words))) for name, line in LIVE.items()}
+    assert {name: end for name, end in ended.items() if end != (ExitCode.PIPE_CLOSED, "")} == {}
 
 
 def test_the_heartbeat_misses_a_worker_and_a_frozen_kafka_and_beats_again(fired: Kept) -> None:

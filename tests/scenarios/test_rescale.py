@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -104,6 +105,7 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             with mock.patch.object(StateRebuild, "_rebuild", _behind_another(first, said)):
                 said["rebuild held up"] = command(folder, first.given(), "rebuild", "alerts", "--yes")
             say("check", *rescale, "--check")
+            say("check for a program", *rescale, "--check", "--json")
             with (
                 mock.patch.object(KafkaProducer, "commit_transaction", side_effect=KafkaError("killed here")),
                 mock.patch.object(sole_producer, "_OUTCOME_S", 0.1),
@@ -112,7 +114,7 @@ def moved(stack: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             with mock.patch.object(rescaling, "fence_owners", _after_a_commit(first, vars(rescaling)["fence_owners"])):
                 say("written", *rescale)
             for file, plant, words in (("a", first, "take"), ("a", third, "restore"), ("c", third, "take")):
-                said[f"{words} {file}"] = command(folder, plant.given(), "savepoint", words, file)
+                said[f"{words} {file}"] = command(folder, plant.given(), "savepoint", words, file, "--json")
             with mock.patch.object(ContinuedLog, "prepare"):  # as a command that was held up after it
                 said["late"] = command(folder, third.given(), "savepoint", "restore", "a")
             with mock.patch.object(StateAtRest, "_unread", _after_a_commit(third, StateAtRest._unread)):
@@ -225,6 +227,7 @@ def test_rescale_refuses_until_everything_is_read_and_nobody_works(moved: Moved)
     code, _, err = moved.said["workers run"]
     assert (code, err.count("stop them")) == (1, len(_DECIDING))
     assert moved.said["check"][:2] == (0, "nothing stands in the way\n")
+    assert json.loads(moved.said["check for a program"][1]) == {"obstacles": []}
 
 
 def test_a_run_that_is_killed_leaves_nothing_and_the_next_one_moves_everything(moved: Moved) -> None:
@@ -278,6 +281,8 @@ def test_a_command_that_was_held_up_writes_nothing_into_a_log_that_has_begun(mov
 
 def test_a_savepoint_restored_into_a_new_log_is_the_savepoint_of_that_log(moved: Moved) -> None:
     assert [moved.said[what][0] for what in ("take a", "restore a", "take c")] == [0, 0, 0], moved.said
+    taken, restored, again = (json.loads(moved.said[what][1]) for what in ("take a", "restore a", "take c"))
+    assert taken["watermark"] == restored["watermark"] == again["watermark"]
     first, restored = (_kept(moved.folder / name) for name in ("a", "c"))
     assert first == restored
     assert all(any(role == name for role, _, _ in first) for name in _DECIDING if name != "classify")

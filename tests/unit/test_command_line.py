@@ -37,7 +37,7 @@ def modules_after(*words: str) -> set[str]:
 def test_the_help_imports_no_command() -> None:
     found = modules_after("--help")
     own = {name for name in found if name.startswith("netcenter.commands.")}
-    assert own == {"netcenter.commands.command_group", "netcenter.commands.command_list"}
+    assert own == {f"netcenter.commands.{name}" for name in ("command_group", "command_list", "usage_hints")}
     assert found & HEAVY == set()
 
 
@@ -134,6 +134,48 @@ def test_a_program_can_read_what_every_command_tells() -> None:
         if "--json" not in {o for p in one.params for o in p.opts}
     }
     assert lacks == set().union(*WITHOUT_JSON.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("ingest", "Missing argument 'file'. Example: netcenter ingest posts.csv"),
+        ("replay posts.csv", "--out: name the folder for what would have happened, such as --out told"),
+        (
+            "classify --file posts.csv",
+            "No such option: --file. The file is named without an option. Example: netcenter classify",
+        ),
+        ("ingest posts.csv --makeids", "No such option: --makeids. Did you mean --make-ids"),
+        ("replay posts.csv --output x", "No such option: --output. Did you mean --out?"),
+        (
+            "demo posts.csv",
+            "A file is named by --input FILE. Example: netcenter demo; of your own posts: netcenter demo --input",
+        ),
+        ("demo --file posts.csv", "No such option: --file. A file is named by --input FILE."),
+        ("clasify posts.csv", "No such command 'clasify'. Did you mean classify?"),
+        (
+            "posts.csv",
+            "A file is played by `netcenter demo --input posts.csv`, and labelled by `netcenter classify posts.csv`",
+        ),
+        ("policy foo", "No such command 'foo'. The commands are check, explain,"),
+        ("foo", "`netcenter --help` lists the commands"),
+        ("help", "Did you mean --help?"),
+        ("operators --signin", "Did you mean the command sign-in?"),
+        ("lag --debug", "--debug stands before the command: netcenter --debug"),
+        ("classify a.csv b.csv", "unexpected extra argument(s) (b.csv). Example: netcenter classify"),
+    ],
+)
+def test_whoever_mistypes_is_told_the_right_form(tmp_path: Path, words: str, told: str) -> None:
+    code, out, err = command(tmp_path, {}, *words.split())
+    assert (code, out) == (2, "") and told in err
+
+
+def test_every_command_has_an_example_that_its_errors_show(tmp_path: Path) -> None:
+    for name, one in leaves("", RootGroup(name="netcenter")):
+        example = one.help.partition("Example: ")[2].split()
+        assert " ".join(example).count("netcenter") >= 1, name
+        code, _, err = command(tmp_path, {}, *name.split(), "--no-such-option")
+        assert code == 2 and f"Example: {' '.join(example)}" in err, name
 
 
 @pytest.mark.parametrize(

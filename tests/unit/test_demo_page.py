@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from rich.console import Console
 
 from netcenter.demo.page import DemoPage, page
 from netcenter.demo.played_timeline import AlertSpan, PlayedTimeline, SurgeSpan, TimelineBin
+from netcenter.demo.summary import show_rows
 
 START = 1_795_132_800_000
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -117,3 +120,17 @@ def test_nothing_played_is_said_in_a_sentence() -> None:
     text = drawn(PlayedTimeline(MINUTE, [], [], [], [], None))
     assert "no post and no answer was played" in text and "There was no surge and no alert." in text
     assert "<svg" not in text and "<table" not in text
+
+
+def test_the_tables_of_the_demos_end_fit_80_columns_and_break_no_id() -> None:
+    """A longer id, as made for a post without one, goes over the edge in one piece."""
+    columns = ["brand", "root", "since", "minutes", "peak", "extra", "crisis"]
+    row = ("andina-express", "1990000119545224941", "20 20:01", 230, 182.3, None, True)
+    shown = io.StringIO()
+    show_rows(Console(file=shown, width=80), columns, [row])
+    head, line = shown.getvalue().splitlines()
+    assert len(line) <= 80 and "1990000119545224941" in line
+    assert [head.index(name) for name in columns] == sorted(head.index(name) for name in columns)
+    made = "2fefd731-2527-5016-b6b0-9eeba50234a1"
+    show_rows(Console(file=shown, width=80), columns, [(*row[:1], made, *row[2:])])
+    assert made in shown.getvalue()
