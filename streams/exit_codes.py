@@ -27,4 +27,4 @@ class ExitCode(IntEnum):
     )
     INTERRUPTED = 130, "the command was interrupted from the keyboard (SIGINT)"
     PIPE_CLOSED = 141, "nobody read the output to its end: the pipe was closed, as `head -1` does"
-    TERMINATED = 143, "a command that runs servers was told to stop (SIGTERM), and has cleaned up"
+    TERMINATED = 143, "a command that runs servers, or plays a file, was told to stop (SIGTERM), and has cleaned up"

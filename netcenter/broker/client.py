@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 
 from netcenter.errors import Unreachable
@@ -19,6 +19,7 @@ from streams.missing_rights import missing_right
 #: The time in ms for which a command waits for the first answer of Kafka.
 _FIRST_ANSWER_MS = 5_000
 _LARGEST_REQUEST = 4 << 20
+_CLOSE_S = 5
 #: ms after which the broker aborts a transaction that its producer has left open.
 TRANSACTION_TIMEOUT_MS = 10_000
 #: The most ms for which the broker may delay a fetch to wait for more bytes. At the end of the log there are no more
@@ -56,6 +57,15 @@ def open_producer(
             max_request_size=_LARGEST_REQUEST,
             linger_ms=5,
         )
+
+
+def close_producer(producer: KafkaProducer) -> None:
+    """Close a producer. What Kafka has not taken after some seconds is given up: whoever must know has flushed before."""
+    try:
+        producer.close(timeout=_CLOSE_S)
+    except KafkaTimeoutError:
+        producer.flush = lambda timeout=None: None  # its close flushes first, and would fail again when it is deleted
+        producer.close(timeout=0)
 
 
 def open_consumer(kafka: KafkaConnection, fetch_bytes: int = 4 << 20, reset: str = "earliest") -> KafkaConsumer:

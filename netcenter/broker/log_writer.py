@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from netcenter.broker.client import open_admin, open_producer
+from netcenter.broker.client import close_producer, open_admin, open_producer
 from netcenter.broker.command_headers import CommandHeaders
 from netcenter.broker.sole_producer import RawRecord
 from netcenter.broker.topics import settings_of_log
@@ -22,7 +22,6 @@ from streams.kafka_connection import KafkaConnection
 from streams.partitioner import partition_of
 
 _FLUSH_S = 60
-_CLOSE_S = 5
 
 
 class LogRecords:
@@ -58,6 +57,8 @@ class LogWriter:
         self._records = LogRecords(self.settings, kafka, writer)
         self._producer = open_producer(kafka)
         self._failed: list[KafkaError] = []
+        self.taken = 0
+        """How many records the broker has, without those that were sent to a partition of their own."""
 
     def send(self, topic: str, record: Record, partition: int | None = None) -> None:
         """Append a record. partition: None means the partition of the record's key.
@@ -65,11 +66,15 @@ class LogWriter:
         Raises CommandError when the broker has refused an earlier record; if it refuses this record, a later call
         raises. Raises UsageError as `CommandHeaders.of`.
         """
-        key = None
-        if partition is None:
-            key = self._pipeline.topic(topic).key(record)
-            partition = partition_of(key, PIPELINE.partitions(topic, self.settings.partitions))
-        self._append(self._records.record(topic, record, partition, key))
+        if partition is not None:
+            self._append(self._records.record(topic, record, partition))
+            return
+        key = self._pipeline.topic(topic).key(record)
+        partition = partition_of(key, PIPELINE.partitions(topic, self.settings.partitions))
+        self._append(self._records.record(topic, record, partition, key)).add_callback(self._count)
+
+    def _count(self, _: object) -> None:
+        self.taken += 1
 
     def send_bytes(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         """Append bytes without headers. topic: with the prefix. Raises CommandError as `send` does."""
@@ -80,11 +85,11 @@ class LogWriter:
         for number in range(PIPELINE.partitions(topic, self.settings.partitions)):
             self.send(topic, make(number), number)
 
-    def _append(self, raw: RawRecord) -> None:
+    def _append(self, raw: RawRecord) -> Any:
         self._raise_refusal()
         topic, partition, key, value, headers = raw
         future = self._producer.send(topic, key=key, value=value, partition=partition, headers=headers)
-        future.add_errback(self._failed.append)
+        return future.add_errback(self._failed.append)
 
     def flush(self) -> None:
         """Return when the broker has every record. Raises CommandError."""
@@ -112,4 +117,4 @@ class LogWriter:
             if error is None:
                 self.flush()
         finally:
-            self._producer.close(timeout=_CLOSE_S)
+            close_producer(self._producer)

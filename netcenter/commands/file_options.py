@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from netcenter.commands.options import pairs, share
@@ -213,17 +214,24 @@ def reads_files(command: Callable[..., None]) -> Callable[..., None]:
     return _with_options(command, (*_PARAMETERS, _SHOWN))
 
 
+def reads_labelled_files(command: Callable[..., None]) -> Callable[..., None]:
+    """As `reads_files`, for a command that takes the labels of posts from a file which has some."""
+    return _with_options(command, (*_PARAMETERS, _SHOWN), classified=True)
+
+
 def reads_rows(command: Callable[..., None]) -> Callable[..., None]:
     """As `reads_files`, for a command that takes times and values from rows and makes no records of them."""
     return _with_options(command, tuple(one for one in _PARAMETERS if one.name not in _OF_RECORDS))
 
 
-def _with_options(command: Callable[..., None], added: Sequence[inspect.Parameter]) -> Callable[..., None]:
+def _with_options(
+    command: Callable[..., None], added: Sequence[inspect.Parameter], *, classified: bool = False
+) -> Callable[..., None]:
     @functools.wraps(command)
     def with_options(**given: Any) -> None:
         own = {one.name: given.pop(one.name) for one in added}
         show = own.pop(_SHOWN.name, None)
-        options = _chosen(**own)
+        options = msgspec.structs.replace(_chosen(**own), classified=classified)
         if show is None:
             command(**given, reading=options)
             return

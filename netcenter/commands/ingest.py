@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +14,14 @@ from netcenter.commands.file_options import reads_files
 from netcenter.commands.options import Json, duration
 from netcenter.files.options import FileOptions
 from netcenter.ingest.schedule import TICK
+from schemas.times import rfc3339
+from streams.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from netcenter.files.file_inputs import FileInputs
     from netcenter.files.file_progress import FileProgress
     from netcenter.ingest.pacing import Waiting
+    from netcenter.ingest.player import Played
     from netcenter.settings import Settings
     from streams.kafka_connection import KafkaConnection
 
@@ -66,7 +71,10 @@ def _play(settings: Settings, kafka: KafkaConnection, inputs: FileInputs, progre
     """Play the file of the inputs; the number of Ticks."""
     from netcenter.broker.log_clock import clock_of_log
     from netcenter.files.file_inputs import say
+    from netcenter.ingest.player import Played
     from netcenter.ingest.player import ingest as play_into_log
+
+    played = Played()
 
     def on_wait(waiting: Waiting) -> None:
         progress.look()
@@ -76,7 +84,24 @@ def _play(settings: Settings, kafka: KafkaConnection, inputs: FileInputs, progre
     # On a wall clock, what comes on a pipe is played as it comes, in whatever order.
     live = inputs.read_once and clock_of_log(settings, kafka) == "wall"
     lines = inputs.as_read() if live else inputs.to_play(progress)
-    return play_into_log(settings, kafka, lines, interval=TICK, on_wait=on_wait, **given).ticks
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
+    try:
+        return play_into_log(settings, kafka, lines, interval=TICK, on_wait=on_wait, played=played, **given).ticks
+    except BaseException:
+        if played.records:
+            say(_left_off(played))
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _left_off(played: Played) -> str:
+    """What has become of a file that was not played to its end."""
+    until = f", played up to {rfc3339(played.time)}" if played.ticks and played.taken == played.records else ""
+    return (
+        f"ended early: {played.taken:,} records are in Kafka{until}. Give the same command again to play the rest: what "
+        "is there already is dropped as a duplicate"
+    )
 
 
 def register(app: typer.Typer) -> None:

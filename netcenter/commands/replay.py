@@ -9,11 +9,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 
-from netcenter.commands.file_options import given_options, reads_files
+from netcenter.commands.file_options import given_options, reads_labelled_files
 from netcenter.commands.options import duration, moment, text_of
 from netcenter.commands.progress_bar import bar
 from netcenter.errors import UsageError
@@ -57,7 +56,7 @@ _OperatorsAgainst = Annotated[
 ]
 
 
-@reads_files
+@reads_labelled_files
 def replay(
     reading: FileOptions,
     files: Annotated[
@@ -104,7 +103,7 @@ def replay(
         return
     tried = _with_teams(_tried(policy or DEFAULT_POLICY, against), operators, operators_against)
     tried[0] = tried[0]._replace(in_force=[1] * settings.partitions)
-    with FileInputs(files or (), msgspec.structs.replace(reading, classified=True)) as inputs:
+    with FileInputs(files or (), reading) as inputs:
         _replay_files(settings, inputs, duration(run_on or "6h", "--run-on"), out, tried)
         say(inputs.counts.in_words())
         inputs.check()

@@ -30,6 +30,8 @@ class Played:
     ticks: int = 0
     time: int = 0
     """ms; the time of the newest Tick."""
+    taken: int = 0
+    """The records that the broker has, once the play has ended in whatever way."""
 
 
 def ingest(
@@ -43,6 +45,7 @@ def ingest(
     follow: Iterable[str] | None = None,
     on_tick: Callable[[Played, Any], None] = lambda *_: None,
     on_wait: Callable[[Waiting], None] = lambda _: None,
+    played: Played | None = None,
 ) -> Played:
     """Plays lines, which are in order of play, into the log. Raises Unreachable, and CommandError.
 
@@ -51,26 +54,30 @@ def ingest(
     ahead of the slowest role. follow: names of the roles to wait for, with or without a worker; empty: no role; None:
     all deciding roles, and each sink that has or had a worker. on_tick: called after every Tick with what was played
     and the slowest role's (time, name). on_wait: called repeatedly while the file waits. On a wall clock this sends no
-    Ticks and waits for no role. A gap without due timers is skipped when it is longer than `ahead` and every deciding
-    role is followed.
+    Ticks and waits for no role. played: counted while the file is played, for whoever is interrupted. A gap without
+    due timers is skipped when it is longer than `ahead` and every deciding role is followed.
     """
-    clock, played = clock_of_log(settings, kafka), Played()
+    clock, played = clock_of_log(settings, kafka), played or Played()
     input_topic = PIPELINE.roles[0].input_topic
-    with LogWriter(settings, kafka, "ingest") as log, closing(open_admin(kafka)) as client:
-        monitor = LagMonitor(settings, kafka, client)
-        roles = [PIPELINE.role(name) for name in follow] if follow is not None else _expected_roles(monitor)
-        timed = [role for role in roles if PIPELINE.timed_topic(role) is not None]
-        pacing = Pacing(monitor, log, timed, ahead, on_wait)
-        due = pacing.next_due if clock == "event" else lambda: None
-        for item in with_ticks(lines, interval=interval, run_on=run_on, due=due):
-            if isinstance(item, Line):
-                log.send(item.topic, item.record)
-                played.records += 1
-                pacing.record_played(item.at)
-            elif clock == "event":
-                log.send_to_all(input_topic, partial(_tick, item))
-                played.ticks, played.time = played.ticks + 1, item
-                on_tick(played, pacing.tick_played(item))
+    log = LogWriter(settings, kafka, "ingest")
+    try:
+        with log, closing(open_admin(kafka)) as client:
+            monitor = LagMonitor(settings, kafka, client)
+            roles = [PIPELINE.role(name) for name in follow] if follow is not None else _expected_roles(monitor)
+            timed = [role for role in roles if PIPELINE.timed_topic(role) is not None]
+            pacing = Pacing(monitor, log, timed, ahead, on_wait)
+            due = pacing.next_due if clock == "event" else lambda: None
+            for item in with_ticks(lines, interval=interval, run_on=run_on, due=due):
+                if isinstance(item, Line):
+                    log.send(item.topic, item.record)
+                    played.records += 1
+                    pacing.record_played(item.at)
+                elif clock == "event":
+                    log.send_to_all(input_topic, partial(_tick, item))
+                    played.ticks, played.time = played.ticks + 1, item
+                    on_tick(played, pacing.tick_played(item))
+    finally:
+        played.taken = log.taken
     return played
 
 

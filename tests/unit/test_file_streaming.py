@@ -87,6 +87,29 @@ def numbers(lines: Iterable[Line]) -> list[int]:
     return [line.number for line in lines]
 
 
+def test_a_play_that_ends_early_says_what_is_in_kafka_and_what_to_do(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ended it. Where nothing was played there is nothing to say."""
+    path = posts(tmp_path, *[row(n, n) for n in range(3)])
+    monkeypatch.setenv("NETCENTER_KAFKA", "127.0.0.1:1")
+    for error, code in ((CommandError("Kafka refused"), 1), (KeyboardInterrupt(), 130), (SystemExit(143), 143)):
+        for records in (0, 2):
+
+            def ingest(
+                *_: object, played: Played, records: int = records, error: BaseException = error, **__: Any
+            ) -> Played:
+                played.records = played.taken = played.ticks = records
+                played.time = 1_767_607_200_000
+                raise error
+
+            monkeypatch.setattr(player, "ingest", ingest)
+            ended, out, err = run("ingest", str(path))
+            assert (ended, out) == (code, "")
+            told = "ended early: 2 records are in Kafka, played up to 2026-01-05T10:00:00Z. Give the same command again"
+            assert (told in err) == bool(records)
+
+
 # --- order ------------------------------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,7 @@ class Plant:
     written: list[tuple[str, Record]] = field(default_factory=list)
     follows: list[str] = field(default_factory=list)
     now: float = 0.0
+    taken: int = 0
 
     def __post_init__(self) -> None:
         self.replay = Replay({1: _POLICY}, 2, lambda topic, records: self.written.extend((topic, r) for r in records))

@@ -229,6 +229,25 @@ def test_show_prints_the_first_records_of_any_command_that_reads_files_and_does_
     assert code == 2 and "native_id" in err
 
 
+@pytest.mark.parametrize(("command", "label"), [("replay", "complaint"), ("ingest", None)])
+def test_show_prints_the_labels_that_the_command_would_take(run: Run, command: str, label: str | None) -> None:
+    """A replay takes them; for `ingest` a post has none."""
+    _, file, text, _ = KINDS["tweets-csv"]
+    Path(file).write_text(text)
+    words = [
+        "--profile",
+        "tweets-csv",
+        "--zone",
+        "UTC",
+        "--map",
+        "label=airline_sentiment",
+        "--value",
+        "label:neutral=complaint",
+    ]
+    code, out, err = run(command, file, *words, "--show", "1")
+    assert code == 0 and json.loads(out).get("label") == label, err
+
+
 def test_a_file_that_cannot_be_read_ends_show_with_the_reason(run: Run) -> None:
     assert "none.csv: cannot be read: No such file" in run("ingest", "none.csv", "--show", "3")[2]
 
