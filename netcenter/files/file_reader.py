@@ -34,6 +34,7 @@ from netcenter.files.line_types import (
 )
 from netcenter.files.options import FileOptions
 from netcenter.files.own_replies import OwnReplies
+from netcenter.files.rounded_ids import ID_FIELDS, is_rounded, rounded_fields
 from netcenter.files.shapes.file_row import Row, Rows
 from netcenter.files.shapes.json_rows import json_row
 from netcenter.files.shapes.source_file import SourceFile
@@ -47,6 +48,12 @@ if TYPE_CHECKING:
 _UNKNOWN = "leave it out, --map it to a field, or pass --ignore-unknown"
 
 
+#: How many rows after the first with an id that may have been rounded tell whether it was.
+_ROUNDED_AHEAD = 100
+_ROUNDED = (
+    "has zeros in place of the digits after the 15th, as most ids of this file: Excel keeps 15 digits: export the file again and "
+    "do not save it in Excel, or import the column there as text"
+)
 #: How many rows are looked at to find out whether the day or the month comes first in a file's dates.
 _LOOKED_AT = 1_000
 #: How many names with their keys are kept to be told.
@@ -94,6 +101,8 @@ class RecordReader:
         self.names: dict[tuple[str, str], str] = {}
         self.shared: dict[tuple[str, str], tuple[str, str]] = {}
         """By (field, key): two names of the file that differ by more than their case, and became this key."""
+        self.rounded: frozenset[str] = frozenset()
+        """The fields of the file whose ids Excel has rounded."""
         self.noted = False
         self.left_out = Conditions("--skip-if", options.skip_if)
         """The rows that --skip-if has left out."""
@@ -166,6 +175,10 @@ class RecordReader:
         if own:
             kind = _OWN
         values = self._values(kind, given, form)
+        for field in self.rounded & values.keys():
+            if is_rounded(values[field]):
+                del values[field]
+                self._damaged(kind, field, DamagedIdError(_ROUNDED))
         if self.constants:
             values |= self._constants(kind)
         if own and self.replies is not None:
@@ -404,14 +417,15 @@ class RecordReader:
             self.left_out = file.left_out
             form = self._form_of(file)
             notes = replies if not self.noted else None
+            rows = self._watched_for_rounding(file)
             if self.reply_map:
-                for row, several in self._each(file.rows, partial(self.with_reply, form=form), notes, form):
+                for row, several in self._each(rows, partial(self.with_reply, form=form), notes, form):
                     for found in ((row,) if isinstance(row, Refused) else several) or ():
                         yield row, found
                 return
             told = file.columns is None or self.fills("minutes", file.columns)
             bins = None if told else ContactBins()
-            for row, one in self._each(file.rows, partial(self.record, form=form), notes, form):
+            for row, one in self._each(rows, partial(self.record, form=form), notes, form):
                 if isinstance(row, Refused):
                     yield row, row
                 elif isinstance(one, Line) and bins is not None and type(one.record) is records.ContactCount:
@@ -467,6 +481,25 @@ class RecordReader:
             empty = [text for text in set(filled.tolist()) if has_nothing(field, text.decode(), self.cells)]
             found = where(isin(filled, empty), found, filled) if empty else filled
         return found
+
+    def _watched_for_rounding(self, file: Rows) -> Iterator[Row | Refused]:
+        """The rows; those of a JSON file as they are, because its ids are texts."""
+        header = file.columns or () if file.cells else ()
+        fields = {field: self.columns.get(field, field) for field in ID_FIELDS}
+        fields = {f: c for f, c in fields.items() if c in header and f in self.fields.get(c, (c,))}
+        return self._rounding_found(file.rows, fields) if fields else file.rows
+
+    def _rounding_found(self, rows: Iterator[Row | Refused], fields: dict[str, str]) -> Iterator[Row | Refused]:
+        """The rows. Before the first with an id that may have been rounded is given on, it and those after it tell whether it was."""
+        columns = set(fields.values())
+        for row in rows:
+            if isinstance(row, Row) and any(is_rounded(row.values.get(column)) for column in columns):
+                ahead = [row, *islice(rows, _ROUNDED_AHEAD)]
+                self.rounded = rounded_fields((one.values for one in ahead if isinstance(one, Row)), fields)
+                yield from ahead
+                break
+            yield row
+        yield from rows
 
     def _each(
         self, rows: Iterable[Row | Refused], work: Callable[[Row], _T], replies: OwnReplies | None, form: Form
