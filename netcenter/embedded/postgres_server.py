@@ -75,7 +75,8 @@ class EmbeddedPostgres(Server):
             pass_fds=(lock,),
         )
         if done.returncode != 0:
-            raise EmbeddedError(f"initdb cannot fill {new}: {' | '.join(done.stdout.splitlines()[-5:])}")
+            lines = done.stdout.splitlines()
+            raise EmbeddedError(f"initdb cannot fill {new}: {self._full(*lines) or ' | '.join(lines[-5:])}")
         new.rename(self._data)
 
     def _command(self, values: dict[str, Any]) -> list[str]:

@@ -209,9 +209,9 @@ class Server(ABC):
     def _last_lines(self) -> str:
         return " | ".join(line for log in self._logs() for line in places.tail(log, 5)) or "empty"
 
-    def _full(self) -> str | None:
-        """Return a message if the disk is full, or was full when the server ended; else None."""
-        said = any(_NO_SPACE in line for log in self._logs() for line in places.tail(log, _LOOKED_AT))
+    def _full(self, *more: str) -> str | None:
+        """Return a message if the disk is full, or was full when the server ended; else None. more: further lines that it said."""
+        said = any(_NO_SPACE in line for log in self._logs() for line in (*places.tail(log, _LOOKED_AT), *more))
         free = places.free_bytes(self.directory)
         if not said and free >= _LEAST_FREE:
             return None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from netcenter.embedded import EmbeddedError, EmbeddedKafka, EmbeddedPostgres, Stack, detach
+from netcenter.embedded import EmbeddedError, EmbeddedKafka, EmbeddedPostgres, Stack, detach, postgres_server
 from netcenter.embedded.places import remember
 from netcenter.errors import Unreachable
 from netcenter.runtime.endpoints import kafka_of, postgres_of
@@ -116,6 +116,18 @@ def test_a_full_disk_is_named_of_a_server_that_it_has_ended(
     why = server(tmp_path).ended_because()
     assert why is not None
     assert why.startswith(f"the disk of {tmp_path} is full, or was (") and "make room, then `netcenter up`" in why
+
+
+def test_a_full_disk_is_named_where_postgres_cannot_make_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own program says so among other things."""
+    script = "echo fine; echo 'FATAL:  could not write to file: No space left on device'; echo removing; exit 1"
+    monkeypatch.setattr(postgres_server, "_program", lambda _: ["bash", "-c", script])
+    with pytest.raises(
+        EmbeddedError, match=r"initdb cannot fill .*: the disk of .* is full, or was \(.*: make room, then"
+    ):
+        EmbeddedPostgres(tmp_path).start()
 
 
 @pytest.mark.parametrize(("name", "argument"), [("kafka", "server.properties"), ("postgres", "data")])

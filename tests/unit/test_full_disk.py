@@ -48,7 +48,7 @@ def row(n: int, text: str = "hola") -> list[str]:
     return [f"p{n}", "andina", "twitter", f"u{n}", f"2026-01-05T10:{n * 7 % 60:02}:00Z", text]
 
 
-def posts(folder: Path, count: int = 400) -> Path:
+def posts(folder: Path, count: int = 100) -> Path:
     """A file of posts with texts of a kilobyte."""
     path = folder / "posts.csv"
     path.write_text("".join(",".join(one) + "\n" for one in [HEADER, *(row(n, COMPLAINT * 20) for n in range(count))]))
