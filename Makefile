@@ -10,6 +10,9 @@ DATA ?=
 
 env: $(INSTALLED)
 
+# The tests start hundreds of processes: each would compile all that it imports, where this variable is set.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What is installed once, and again when its lock or the project's own description changes. uv, itself taken by its hash,
 # installs five times as fast as pip; pip is the way on where only pip is told of a mirror or a certificate.
 define install
@@ -17,7 +20,7 @@ define install
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	sed -n '/^uv==/,/^[^ ]/p' requirements/dev.lock | grep -E '^uv==|--hash=' > .venv/uv.lock
 	$(BIN)/pip install --quiet --require-hashes -r .venv/uv.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(1) \
 	    || $(BIN)/pip install --quiet --require-hashes -r $(1)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@

@@ -96,7 +96,11 @@ class Layout:
         self.id = version.id
         self.version = version.version
         self.frame = frame(version.id)
-        self.schema = parse_schema(bare(schema_of(cls)))
+
+    @cached_property
+    def schema(self) -> Any:
+        """The parsed schema, made for the first record that only fastavro can read or write."""
+        return parse_schema(bare(schema_of(self.cls)))
 
     @cached_property
     def read(self) -> compiled.Read:
@@ -115,7 +119,11 @@ class _OlderLayout(Layout):
     def __init__(self, cls: type[Record], version: Version) -> None:
         super().__init__(cls, version)
         self._bare = bare(version.schema())
-        self.schema = parse_schema(self._bare)
+
+    @cached_property
+    def schema(self) -> Any:
+        """The parsed schema of the older version."""
+        return parse_schema(self._bare)
 
     @cached_property
     def write(self) -> compiled.Write:
@@ -127,6 +135,19 @@ class _OlderLayout(Layout):
             return head + out.getvalue() + tail
 
         return write
+
+
+class _OlderSchema:
+    """The schema of a version that is read, but that is not the one which this release's code describes."""
+
+    def __init__(self, load: Callable[[], Any]) -> None:
+        """load: returns the schema as it is published."""
+        self._load = load
+
+    @cached_property
+    def schema(self) -> Any:
+        """The parsed schema, made for the first record of the version."""
+        return parse_schema(bare(self._load()))
 
 
 def _as_older(schema: Any, value: Any, named: dict[str, Any]) -> Any:
@@ -165,15 +186,15 @@ def _own_version(cls: type[Record], versions: list[Version]) -> Version:
     return next((v for v in reversed(versions) if v.fingerprint == own), versions[-1])
 
 
-def _layouts() -> tuple[dict[type[Record], Layout], dict[int, tuple[Layout, Any]]]:
+def _layouts() -> tuple[dict[type[Record], Layout], dict[int, tuple[Layout, _OlderSchema | None]]]:
     by_class: dict[type[Record], Layout] = {}
-    by_id: dict[int, tuple[Layout, Any]] = {}
+    by_id: dict[int, tuple[Layout, _OlderSchema | None]] = {}
     versions = locked()
     for cls in RECORDS:
         by_class[cls] = Layout(cls, _own_version(cls, [v for v in versions if v.record == cls.__name__]))
     for v in versions:
         layout = by_class[BY_NAME[v.record]]
-        by_id[v.id] = (layout, None if v.id == layout.id else parse_schema(bare(v.schema())))
+        by_id[v.id] = (layout, None if v.id == layout.id else _OlderSchema(v.schema))
     return by_class, by_id
 
 
@@ -293,7 +314,7 @@ def decode(value: bytes | None) -> Record:
     return _decode_slowly(layout, older, value)
 
 
-def _decode_slowly(layout: Layout, older: Any, value: bytes) -> Record:
+def _decode_slowly(layout: Layout, older: _OlderSchema | None, value: bytes) -> Record:
     name = layout.cls.__name__
     try:
         data, rest = _avro(layout, older, value, "strict")
@@ -308,14 +329,14 @@ def _decode_slowly(layout: Layout, older: Any, value: bytes) -> Record:
     return build(layout.cls, data)
 
 
-def _avro(layout: Layout, older: Any, value: bytes, unicode_errors: str) -> tuple[Any, int]:
+def _avro(layout: Layout, older: _OlderSchema | None, value: bytes, unicode_errors: str) -> tuple[Any, int]:
     source = io.BytesIO(value)
     source.seek(_FRAME.size)
     try:
         if older is None:
             data = schemaless_reader(source, layout.schema, None, handle_unicode_errors=unicode_errors)
         else:
-            data = schemaless_reader(source, older, layout.schema, handle_unicode_errors=unicode_errors)
+            data = schemaless_reader(source, older.schema, layout.schema, handle_unicode_errors=unicode_errors)
     except UnicodeDecodeError:
         raise
     except (EOFError, IndexError, StopIteration):

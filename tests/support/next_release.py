@@ -12,11 +12,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
 import msgspec
-from fastavro.schema import parse_schema
 
 from schemas import avro, codec
 from schemas.records import BY_NAME
@@ -162,7 +162,8 @@ def read_as_written(folder: Path) -> Iterator[None]:
     assert sorted(v.record for v in newer) == sorted(NEW_VERSIONS)
     schemas = {v: json.loads((folder / "schemas" / "avsc" / v.path.name).read_text()) for v in newer}
     entries = {
-        v.id: (codec._BY_CLASS[BY_NAME[v.record]], parse_schema(avro.bare(schema))) for v, schema in schemas.items()
+        v.id: (codec._BY_CLASS[BY_NAME[v.record]], codec._OlderSchema(partial(dict, schema)))
+        for v, schema in schemas.items()
     }
     with mock.patch.dict(codec._BY_ID, entries):
         yield

@@ -51,8 +51,7 @@ def before(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(codec, "locked", lambda: [*avro.locked(), *versions])
     for version in versions:
         cls = BY_NAME[version.record]
-        older = parse_schema(avro.bare(version.schema()))
-        monkeypatch.setitem(codec._BY_ID, version.id, (codec._BY_CLASS[cls], older))
+        monkeypatch.setitem(codec._BY_ID, version.id, (codec._BY_CLASS[cls], codec._OlderSchema(version.schema)))
     codec.write_versions({"ClassifiedMention": 7, "Mention": 7})
     yield versions
     codec.write_versions({})
