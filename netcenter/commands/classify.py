@@ -9,6 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from netcenter.commands.artefacts import ArtefactOption
@@ -91,7 +92,7 @@ def _labelled(model: Model, posts: list[Mention], explain: bool) -> Iterator[str
         if explain:
             moved = model.explain(post.text, post.lang, post.brand)[:8]
             told["because"] = [{"words": words, "points": round(points, 2)} for words, points in moved]
-        yield json.dumps(told, ensure_ascii=False)
+        yield msgspec.json.encode(told).decode()
 
 
 def register(app: typer.Typer) -> None:
