@@ -97,7 +97,7 @@ def _play(settings: Settings, kafka: KafkaConnection, inputs: FileInputs, progre
 
 def _left_off(played: Played) -> str:
     """What has become of a file that was not played to its end."""
-    until = f", played up to {rfc3339(played.time)}" if played.ticks and played.taken == played.records else ""
+    until = f", played up to {rfc3339(played.time)}" if played.ticks and played.taken >= played.records else ""
     return (
         f"ended early: {played.taken:,} records are in Kafka{until}. Give the same command again to play the rest: what "
         "is there already is dropped as a duplicate"
