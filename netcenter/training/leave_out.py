@@ -40,10 +40,10 @@ def answers(
     """Leave out each source in turn, also from the unlabelled rows, and return the scores of its labelled rows."""
     student = np.zeros((len(rows), len(LABELS)))
     teacher = np.zeros((len(rows), len(LABELS)))
-    for family in families(rows.source[rows.labelled].tolist()):
+    for family in families(rows.source[rows.measured].tolist()):
         out = np.isin(rows.source, list(family))
         tested = out & rows.labelled
-        chances = teach(table.posts, rows.lang, rows.label, rows.labelled & ~out, ~out)
+        chances = teach(table.posts, rows.lang, rows.label, rows.measured & ~out, ~out)
         teacher[tested] = np.log(chances[tested])
         student[tested] = learn(table, rows, chances, ~out, settings).scores(table, tested, rows.lang)
         say(", ".join(sorted(family)))

@@ -100,7 +100,9 @@ def learn(
     labelled, label, lang = rows.labelled[seen], rows.label[seen], rows.lang[seen]
     wanted = chances[seen].copy()
     given = np.eye(len(LABELS))[label[labelled]]
-    wanted[labelled] = settings.mix * given + (1 - settings.mix) * wanted[labelled]
+    # The teacher does not know the emoji and insults of the seeds, which are there to tell the student.
+    mix = np.where(rows.measured[seen][labelled], settings.mix, 1)[:, None]
+    wanted[labelled] = mix * given + (1 - mix) * wanted[labelled]
     weights = np.where(labelled, 1.0, settings.taught) * rows.weight[seen]
     weights[labelled] *= balanced(label[labelled], lang[labelled], len(LABELS))
     wanted[~labelled] *= _evened(wanted[~labelled], lang[~labelled], settings.evenly)

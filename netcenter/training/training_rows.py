@@ -24,6 +24,8 @@ _HANDLE = re.compile(r"\bUSER\b")
 _FIELDS = ("text", "lang", "label", "source", "brand", "weight")
 _SAME: Mapping[str, str] = MappingProxyType({})
 UNLABELLED = -1
+SEEDS = "seeds"
+"""The source of made posts, which netcenter/training/seeds.py adds."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class TrainingRows:
         """A mask of the rows that have a label."""
         return np.asarray(self.label != UNLABELLED)
 
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """A mask of the rows with a label that customers wrote: all labelled rows but the seeds."""
+        return np.asarray(self.labelled & (self.source != SEEDS))
+
     def take(self, mask: NDArray[np.bool_]) -> TrainingRows:
         """Return the rows that the mask selects."""
         at = np.flatnonzero(mask)
@@ -60,6 +67,18 @@ class TrainingRows:
             [self.brand[i] for i in at],
             self.weight[at],
         )
+
+
+def joined(first: TrainingRows, second: TrainingRows) -> TrainingRows:
+    """Return the rows of both, in order."""
+    return TrainingRows(
+        first.text + second.text,
+        np.concatenate([first.lang, second.lang]),
+        np.concatenate([first.label, second.label]),
+        np.concatenate([first.source, second.source]),
+        first.brand + second.brand,
+        np.concatenate([first.weight, second.weight]),
+    )
 
 
 def thinned(rows: TrainingRows, most: int) -> TrainingRows:

@@ -26,6 +26,7 @@ from netcenter.training.calibrate import calibrate
 from netcenter.training.embeddings import WIDTH, Embeddings
 from netcenter.training.figures import calibration_error, confusion, figures, macro_f1, picture
 from netcenter.training.languages import learn_languages
+from netcenter.training.seeds import EMOJI, WORDS
 from netcenter.training.softmax import softmax
 from netcenter.training.student import StudentSettings
 from netcenter.training.train import Trained, train
@@ -228,6 +229,28 @@ def test_every_figure_has_an_interval_that_holds_it_and_is_narrower_with_more_po
     assert len(widths) == 9
     for few in widths.values():
         assert sum(few[len(few) // 2 :]) < sum(few[: len(few) // 2])
+
+
+def test_what_no_post_says_is_learnt_from_seeds_which_no_figure_counts(trained: Trained) -> None:
+    posts = {
+        "🤬🤬🤬": "complaint",
+        "@andina scammers": "complaint",
+        "ladrões": "complaint",
+        "💜": "praise",
+        "😂": "other",
+    }
+    answers = Model.load(trained.path).classify(list(posts), [""] * len(posts), [""] * len(posts))
+    assert {text: answer.label for text, answer in zip(posts, answers, strict=True)} == posts
+    assert trained.figures["student"]["parts"]["all"]["rows"] == 600
+    assert set(trained.figures["student"]["sources"]) == {"one", "two", "three"}
+
+
+def test_a_seed_has_one_label_and_the_features_by_which_it_is_meant() -> None:
+    emoji = [one for all in EMOJI.values() for one in all]
+    assert len(emoji) == len({*emoji}) and all(len(features(one)) == 1 for one in emoji)
+    for labels in WORDS.values():
+        said = [words for all in labels.values() for words in all]
+        assert len(said) == len({*said})
 
 
 def test_languages_are_learnt_from_the_posts_and_from_the_words_of_other_languages(tmp_path: Path) -> None:
