@@ -8,13 +8,8 @@ from __future__ import annotations
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.training.training_rows import SEEDS, TrainingRows, joined, made
 
-EMOJI = {
-    "complaint": "😡🤬😠😤👿💩🖕👎🤮🤢😾😒🙄😑😞😔🤦💔😫😩🙁☹😕",
-    "praise": "😍🥰❤💙💚💛💜🧡🖤💖💕♥💗👏🙌👍👌💯⭐🌟🤩🥳😊☺🤗😘🎉",
-    "question": "❓",
-    "other": "😂🤣😅😭😱😴✈📚⚽🎶👇👉",
-}
-"""By label, emoji of a post that has no words. Laughter and tears go with anything, so alone they ask for nothing."""
+EMOJI = {"complaint": "😡🤬😠😤👿💩🖕👎🤮🤢😾😒", "praise": "😍🥰❤💙💚💛💜🧡💖💕♥💗👏🙌👍👌💯⭐🌟🤩🥳"}
+"""By label, emoji that mean it alone, too. Laughter, tears and sighs go with anything; as seeds they made other posts worse."""
 WORDS = {
     "es": {
         "complaint": (
