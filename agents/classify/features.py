@@ -25,6 +25,7 @@ _KINDS = (
     (re.compile(rb"@\w+"), b" HANDLE "),
     (re.compile(rb"[0-9]+"), b" NUMBER "),
 )
+_HANDLE = re.compile(r"\s*@\w")
 _TOKEN = re.compile(
     rb"[a-z]+|[A-Z]+"
     rb"|(?:[?!]|\xc2[\xbf\xa1]){1,3}"  # ? ! and their inverted forms, in UTF-8.
@@ -49,6 +50,11 @@ def tokens(text: str) -> list[bytes]:
     for pattern, kind in _KINDS:
         raw = pattern.sub(kind, raw)
     return _TOKEN.findall(_STRETCHED.sub(rb"\1", raw))
+
+
+def begins_with_handle(text: str) -> bool:
+    """Whether the first word of a text is a handle, as in a post that is addressed to somebody."""
+    return _HANDLE.match(text) is not None
 
 
 def features(text: str) -> set[int]:

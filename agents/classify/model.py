@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.classify.features import VERSION, features, named
+from agents.classify.features import VERSION, begins_with_handle, features, named
 from agents.classify.language import UNDETERMINED, by_scores, by_script, wordless
 from agents.classify.language_tags import ANOTHER, tagged
 from agents.classify.linear import Linear
@@ -32,9 +32,10 @@ class ModelError(Exception):
 class Model:
     """A loaded artefact. It can be shared between threads, because classifying does not change it.
 
-    All languages share one set of weights. Each language has a scale (one over its temperature) and an intercept for each
-    label; a post of no certain language gets their means. A post in another language is not read: it is `other` with a low
-    confidence. Each brand with corrections has weights of its own, which other brands do not use.
+    All languages share one set of weights, and posts that begin with a handle have a second one. Each language has a scale
+    (one over its temperature) and, for each set, an intercept for each label; a post of no certain language gets their
+    means. A post in another language is not read: it is `other` with a low confidence. Each brand with corrections has
+    weights of its own, which other brands do not use.
     """
 
     def __init__(self, hash: str, archive: Mapping[str, NDArray[Any]], brands: Sequence[str]) -> None:
@@ -46,12 +47,12 @@ class Model:
         scale: NDArray[np.float64] = archive["scale"]
         offset: NDArray[np.float64] = archive["offset"]
         shapes = (scale.shape, offset.shape)
-        if shapes != ((len(LANGUAGES),), (len(LANGUAGES), len(LABELS))):
+        if shapes != ((len(LANGUAGES),), (2, len(LANGUAGES), len(LABELS))):
             raise ValueError(f"scale and offset do not fit together: {shapes}")
         if [scale.dtype.name, offset.dtype.name] != ["float64", "float64"]:
             raise ValueError("scale and offset have other types")
         self._scale = np.array([*scale, scale.mean(), 0])
-        self._offset = np.array([*offset, offset.mean(axis=0), _IN_ANOTHER])
+        self._offset = np.stack([[*one, one.mean(axis=0), _IN_ANOTHER] for one in offset])
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -72,7 +73,7 @@ class Model:
         """
         found = [features(text) for text, _, _ in zip(texts, langs, brands, strict=True)]
         spoken = self._spoken(texts, found, langs)
-        scores = self._scores(found, spoken, brands)
+        scores = self._scores(found, list(map(begins_with_handle, texts)), spoken, brands)
         return [_answer(row, _CALLED[lang]) for row, lang in zip(scores.tolist(), spoken, strict=True)]
 
     def explain(self, text: str, lang: str, brand: str = "") -> list[tuple[str, float]]:
@@ -82,10 +83,11 @@ class Model:
         the second highest score; negative points speak for the latter.
         """
         names = named(text)
+        handle = begins_with_handle(text)
         (spoken,) = self._spoken([text], [set(names)], [lang])
-        (scores,) = self._scores([set(names)], [spoken], [brand])
+        (scores,) = self._scores([set(names)], [handle], [spoken], [brand])
         runner, best = np.argsort(scores, kind="stable")[-2:]
-        shares = self._labels.shares(list(names)) * self._scale[spoken]
+        shares = self._labels.shares(list(names), handle) * self._scale[spoken]
         if brand in self._brands:
             shares = shares + self._brands[brand].shares(list(names))
         points = (shares[:, best] - shares[:, runner]).tolist()
@@ -95,7 +97,7 @@ class Model:
     def logits(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> NDArray[np.float64]:
         """The scores before the softmax. Shape (texts, labels)."""
         found = [features(text) for text in texts]
-        return self._scores(found, self._spoken(texts, found, langs), brands)
+        return self._scores(found, list(map(begins_with_handle, texts)), self._spoken(texts, found, langs), brands)
 
     def _spoken(self, texts: Sequence[str], found: Sequence[set[int]], langs: Sequence[str]) -> list[int]:
         """Each text's language, as its position in LANGUAGES, UNDETERMINED or ANOTHER."""
@@ -109,9 +111,13 @@ class Model:
             for text, lang in zip(texts, spoken, strict=True)
         ]
 
-    def _scores(self, found: Sequence[set[int]], spoken: Sequence[int], brands: Sequence[str]) -> NDArray[np.float64]:
-        at = np.array(spoken, np.intp)
-        scores: NDArray[np.float64] = self._labels.scores(found) * self._scale[at, None] + self._offset[at]
+    def _scores(
+        self, found: Sequence[set[int]], handles: Sequence[bool], spoken: Sequence[int], brands: Sequence[str]
+    ) -> NDArray[np.float64]:
+        at, begins = np.array(spoken, np.intp), np.array(handles, np.intp)
+        scores: NDArray[np.float64] = (
+            self._labels.scores(found, handles) * self._scale[at, None] + self._offset[begins, at]
+        )
         if self._brands:
             for brand in sorted(self._brands.keys() & set(brands)):
                 mine = [row for row, name in enumerate(brands) if name == brand]
@@ -132,13 +138,14 @@ def opened(path: Path) -> tuple[bytes, dict[str, NDArray[Any]], dict[str, Any]]:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             meta = json.loads(archive["meta"].tobytes())
             found = (meta["format"], meta["features"])
-            arrays = {name: archive[name] for name in archive.files} if found == (FORMAT, VERSION) else {}
+            readable = meta["format"] in READ and meta["features"] == VERSION
+            arrays = {name: archive[name] for name in archive.files} if readable else {}
     except Exception as error:  # zipfile and numpy raise many unrelated types for damaged bytes.
         raise _damaged(path, error) from error
     if not arrays:
         raise ModelError(
             f"the classifier's artefact {path} has format and features {found}, this version "
-            f"reads {(FORMAT, VERSION)}; train it again, or run the version that made it"
+            f"reads formats {' and '.join(map(str, READ))} with features {VERSION}; train it again, or run the version that made it"
         )
     return content, arrays, meta
 

@@ -18,13 +18,23 @@ from netcenter.disk import writing
 
 
 def part(
-    name: str, ids: NDArray[np.uint32], weights: NDArray[np.float64], intercept: NDArray[np.float64]
+    name: str,
+    ids: NDArray[np.uint32],
+    weights: NDArray[np.float64],
+    intercept: NDArray[np.float64],
+    handle_weights: NDArray[np.float64] | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a linear part as the model reads them; a weight is a 16-bit multiple of the step."""
-    step = max(float(np.abs(weights).max()), 1e-9) / np.iinfo(np.int16).max
+    """Return the arrays of a linear part as the model reads them; a weight is a 16-bit multiple of the step.
+
+    handle_weights: the second set, for posts that begin with a handle, where the part has one.
+    """
+    second = {} if handle_weights is None else {f"{name}_handle_weights": handle_weights}
+    widest = max(float(np.abs(one).max()) for one in (weights, *second.values()))
+    step = max(widest, 1e-9) / np.iinfo(np.int16).max
+    sets = {f"{name}_weights": weights, **second}
     return {
         f"{name}_ids": ids,
-        f"{name}_weights": np.round(weights / step).astype(np.int16),
+        **{member: np.round(one / step).astype(np.int16) for member, one in sets.items()},
         f"{name}_intercept": intercept,
         f"{name}_step": np.array(step),
     }

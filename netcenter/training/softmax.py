@@ -60,13 +60,17 @@ def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.exp(log_softmax(scores))
 
 
-def balanced(label: NDArray[np.int_], lang: NDArray[np.int_], classes: int, least: int = 60) -> NDArray[np.float64]:
+def balanced(
+    label: NDArray[np.int_], lang: NDArray[np.int_], classes: int, evenly: float = 1.0, least: int = 60
+) -> NDArray[np.float64]:
     """Return row weights that make each class count the same in its language; a class with fewer than `least` rows
-    counts less.
+    counts less. evenly: how far, 0 not at all, 1 fully.
     """
     weights = np.ones(len(label))
     for at in np.unique(lang):
         here = lang == at
-        counts = np.bincount(label[here], minlength=classes)
-        weights[here] = here.sum() / classes / np.maximum(counts, least)[label[here]]
+        counts = np.maximum(np.bincount(label[here], minlength=classes), least)[label[here]]
+        weights[here] = (here.sum() / classes / counts) ** evenly
+        if evenly < 1:
+            weights[here] *= here.sum() / weights[here].sum()
     return weights

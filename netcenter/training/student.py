@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array, hstack
 
-from agents.classify.features import features
+from agents.classify.features import begins_with_handle, features
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.training.softmax import balanced, fit
 from netcenter.training.training_rows import TrainingRows
@@ -53,6 +53,8 @@ class FeatureTable:
 
     ids: NDArray[np.uint32]
     x: csr_array
+    handle: NDArray[np.intp]
+    """For each row, 1 where its text begins with a handle, else 0."""
     words: NDArray[np.int_]
     embeddings: NDArray[np.float32]
     """Embeddings of the words, in the order of `words`."""
@@ -62,17 +64,22 @@ class FeatureTable:
 
 @dataclass(frozen=True)
 class Weights:
-    """One weight for each feature and class, with ids in ascending order, and an offset for each language and class."""
+    """Two sets of weights, for posts in general and for those that begin with a handle."""
 
     ids: NDArray[np.uint32]
+    """The ids of the features, ascending."""
     columns: NDArray[np.int_]
     """For each id, its column in the table from which the weights were learnt."""
     weights: NDArray[np.float64]
+    """Shape (2, features, classes)."""
     offset: NDArray[np.float64]
+    """Shape (2, languages, classes)."""
 
     def scores(self, table: FeatureTable, rows: NDArray[np.bool_], lang: NDArray[np.int_]) -> NDArray[np.float64]:
         """Return scores of shape (rows, classes), equal to those of the artefact."""
-        return np.asarray(unit(table.x[rows][:, self.columns]) @ self.weights + self.offset[lang[rows]])
+        x, handle = unit(table.x[rows][:, self.columns]), table.handle[rows]
+        both = np.stack([x @ one for one in self.weights])
+        return np.asarray(both[handle, np.arange(len(handle))] + self.offset[handle, lang[rows]])
 
 
 def tabulate(
@@ -84,7 +91,8 @@ def tabulate(
     ids, columns = np.unique(np.concatenate([flat, word_ids]), return_inverse=True)
     ends = np.cumsum([0, *map(len, found)])
     x = csr_array((np.ones(len(flat)), columns[: len(flat)], ends), shape=(len(found), len(ids)))
-    return FeatureTable(ids, x, columns[len(flat) :], embeddings, posts)
+    handle = np.array([begins_with_handle(text) for text in texts], np.intp)
+    return FeatureTable(ids, x, handle, columns[len(flat) :], embeddings, posts)
 
 
 def learn(
@@ -97,6 +105,34 @@ def learn(
     """Return weights learnt from the rows `seen`: labelled rows learn from label and teacher, other rows from the
     teacher alone.
     """
+    lang, places = rows.lang[seen], np.flatnonzero(seen)
+    wanted, weights = _aims(rows, chances, seen, settings)
+    columns, directions = _directions(table, lang, places, settings)
+    x = unit(table.x[places][:, columns])
+    spoken = csr_array(np.eye(len(LANGUAGES))[lang])
+    begins = diags_array(table.handle[places].astype(float))
+    addressed = (begins @ x).tocsr()
+    again = np.flatnonzero(addressed.count_nonzero(axis=0) >= settings.least)
+    x = hstack([x, spoken, addressed[:, again], begins @ spoken]).tocsr()
+    still = np.zeros((x.shape[1] - len(columns), directions.shape[1]), np.float32)
+    learnt, intercept = fit(x, wanted, weights, settings.penalty, directions=np.vstack([directions, still]))
+    ends = np.cumsum([len(columns), len(LANGUAGES), len(again)])
+    general, offset, further, further_offset = np.split(learnt, ends)
+    addressed_weights = general.copy()
+    addressed_weights[again] += further
+    offset = offset + intercept
+    return Weights(
+        table.ids[columns],
+        columns,
+        np.stack([general, addressed_weights]),
+        np.stack([offset, offset + further_offset]),
+    )
+
+
+def _aims(
+    rows: TrainingRows, chances: NDArray[np.float64], seen: NDArray[np.bool_], settings: StudentSettings
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (target probabilities, weights) of the rows `seen`."""
     labelled, label, lang = rows.labelled[seen], rows.label[seen], rows.lang[seen]
     wanted = chances[seen].copy()
     given = np.eye(len(LABELS))[label[labelled]]
@@ -106,7 +142,14 @@ def learn(
     weights = np.where(labelled, 1.0, settings.taught) * rows.weight[seen]
     weights[labelled] *= balanced(label[labelled], lang[labelled], len(LABELS))
     wanted[~labelled] *= _evened(wanted[~labelled], lang[~labelled], settings.evenly)
-    x = table.x[np.flatnonzero(seen)]
+    return wanted, weights
+
+
+def _directions(
+    table: FeatureTable, lang: NDArray[np.int_], places: NDArray[np.intp], settings: StudentSettings
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Return (the columns that get a weight, their vectors), from the rows at `places` alone."""
+    x = table.x[places]
     counts = x.count_nonzero(axis=0)
     told = counts[table.words] > 0
     words = table.words[told]
@@ -115,17 +158,12 @@ def learn(
     columns = np.flatnonzero(known)
     x, frequency = x[:, columns], counts[columns] / x.shape[0]
     words = np.searchsorted(columns, words)
-    directions = np.zeros((len(columns) + len(LANGUAGES), settings.dimensions + settings.company), np.float32)
+    directions = np.zeros((len(columns), settings.dimensions + settings.company), np.float32)
     alone = vectors(table.embeddings[told], frequency[words], settings.dimensions, settings.power)
-    company = contexts(x, table.posts[seen], lang, settings.company, settings.power)
+    company = contexts(x, table.posts[places], lang, settings.company, settings.power)
     directions[words, : alone.shape[1]] = settings.vectors * alone
-    directions[: len(columns), settings.dimensions : settings.dimensions + company.shape[1]] = (
-        settings.vectors * company
-    )
-    spoken = csr_array(np.eye(len(LANGUAGES))[lang])
-    learnt, intercept = fit(hstack([unit(x), spoken]).tocsr(), wanted, weights, settings.penalty, directions=directions)
-    count = len(columns)
-    return Weights(table.ids[columns], columns, learnt[:count], learnt[count:] + intercept)
+    directions[:, settings.dimensions : settings.dimensions + company.shape[1]] = settings.vectors * company
+    return columns, directions
 
 
 def _evened(chances: NDArray[np.float64], lang: NDArray[np.int_], evenly: float) -> NDArray[np.float64]:

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.training.softmax import balanced, fit, softmax
 
-PENALTY = 20.0
+PENALTY = 40.0
+EVENLY = 0.5
+"""How far the labels are evened within each language: fully evened, rare labels were found where there were none."""
 _SCALE = 10.0
 """The differences between posts are about a tenth of an embedding's length. This factor makes them about 1."""
 
@@ -31,5 +33,7 @@ def teach(
     x = (embeddings - mean).astype(np.float64) * _SCALE
     x -= (x @ span.T) @ span
     known = label[learnt]
-    weights, intercept = fit(x[learnt], np.eye(len(LABELS))[known], balanced(known, lang[learnt], len(LABELS)), PENALTY)
+    weights, intercept = fit(
+        x[learnt], np.eye(len(LABELS))[known], balanced(known, lang[learnt], len(LABELS), EVENLY), PENALTY
+    )
     return softmax(x @ weights + intercept)

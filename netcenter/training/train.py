@@ -69,7 +69,7 @@ def train(
     everything = np.ones(len(rows), bool)
     chances = teach(vectors, rows.lang, rows.label, rows.measured, everything)
     learnt = learn(table, rows, chances, everything, settings)
-    arrays = packing.part("labels", learnt.ids, learnt.weights, np.zeros(len(LABELS)))
+    arrays = packing.part("labels", learnt.ids, learnt.weights[0], np.zeros(len(LABELS)), learnt.weights[1])
     arrays |= learn_languages(rows, settings.made)
     arrays |= {"scale": scale, "offset": np.asarray(learnt.offset * scale[:, None] + offset)}
     meta = {
