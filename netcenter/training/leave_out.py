@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.training.calibrate import calibrate, calibrated
 from netcenter.training.student import FeatureTable, StudentSettings, learn
-from netcenter.training.teacher import teach
+from netcenter.training.teacher import USUAL, TeacherSettings, teach
 from netcenter.training.training_rows import TrainingRows
 
 
@@ -50,18 +50,23 @@ def answers(
     table: FeatureTable,
     settings: StudentSettings,
     say: Callable[[str], None] = lambda family: None,
+    teacher: TeacherSettings = USUAL,
+    among: NDArray[np.bool_] | None = None,
 ) -> Answers:
-    """Leave out each source in turn, also from the unlabelled rows, and return the scores of its labelled rows."""
-    student = np.zeros((len(rows), len(LABELS)))
-    teacher = np.zeros((len(rows), len(LABELS)))
+    """Leave out each source in turn, also from the unlabelled rows, and return the scores of its labelled rows.
+
+    among: the rows that may be learnt from; None for all.
+    """
+    students = np.zeros((len(rows), len(LABELS)))
+    teachers = np.zeros((len(rows), len(LABELS)))
     for family in families(rows.source[rows.measured].tolist()):
         out = np.isin(rows.source, list(family))
-        tested = out & rows.labelled
-        chances = teach(table.posts, rows.lang, rows.label, rows.measured & ~out, ~out)
-        teacher[tested] = np.log(chances[tested])
-        student[tested] = learn(table, rows, chances, ~out, settings).scores(table, tested, rows.lang)
+        tested, seen = out & rows.labelled, ~out if among is None else ~out & among
+        chances = teach(table.posts, rows.lang, rows.label, rows.measured & seen, seen, teacher)
+        teachers[tested] = np.log(chances[tested])
+        students[tested] = learn(table, rows, chances, seen, settings).scores(table, tested, rows.lang)
         say(", ".join(sorted(family)))
-    return Answers(student, teacher)
+    return Answers(students, teachers)
 
 
 def calibrated_on_others(rows: TrainingRows, scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -80,7 +85,7 @@ def baseline(rows: TrainingRows) -> NDArray[np.float64]:
     from sklearn.linear_model import LogisticRegression
 
     scores = np.full((len(rows), len(LABELS)), -20.0)
-    for family in families(rows.source[rows.labelled].tolist()):
+    for family in families(rows.source[rows.measured].tolist()):
         out = np.isin(rows.source, list(family))
         for lang in range(len(LANGUAGES)):
             tested = np.flatnonzero(out & rows.labelled & (rows.lang == lang))

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.classify.port import LABELS, LANGUAGES
 from netcenter.training.softmax import balanced, fit, softmax
 
-PENALTY = 40.0
-EVENLY = 0.5
-"""How far the labels are evened within each language: fully evened, rare labels were found where there were none."""
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    """Settings of the teacher, chosen by leaving out sources; docs/model-card.md compares them with others."""
+
+    evenly: float = 0.5
+    """How far the labels are balanced in each language: 0 not at all, 1 fully. Fully, rare labels were found too often."""
+    penalty: float = 40.0
+
+
+USUAL = TeacherSettings()
+
+
 _SCALE = 10.0
 """The differences between posts are about a tenth of an embedding's length. This factor makes them about 1."""
 
@@ -21,6 +33,7 @@ def teach(
     label: NDArray[np.int_],
     learnt: NDArray[np.bool_],
     seen: NDArray[np.bool_],
+    settings: TeacherSettings = USUAL,
 ) -> NDArray[np.float64]:
     """Return probabilities of shape (rows, labels) for every row, learnt from the labels of the rows `learnt`.
 
@@ -33,7 +46,6 @@ def teach(
     x = (embeddings - mean).astype(np.float64) * _SCALE
     x -= (x @ span.T) @ span
     known = label[learnt]
-    weights, intercept = fit(
-        x[learnt], np.eye(len(LABELS))[known], balanced(known, lang[learnt], len(LABELS), EVENLY), PENALTY
-    )
+    even = balanced(known, lang[learnt], len(LABELS), settings.evenly)
+    weights, intercept = fit(x[learnt], np.eye(len(LABELS))[known], even, settings.penalty)
     return softmax(x @ weights + intercept)

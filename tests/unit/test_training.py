@@ -155,6 +155,35 @@ def test_a_source_left_out_is_left_out_whole_with_its_translation_and_halves() -
     ]
 
 
+def test_small_sources_are_left_out_in_five_groups_of_like_size() -> None:
+    sizes = {"large": leave_out.SMALL, **{f"small{n}": 10 * n for n in range(1, 12)}}
+    sources = [source for source, size in sizes.items() for _ in range(size)]
+    found = list(leave_out.families(sources))
+    assert {"large"} in found
+    assert len(found) == 6
+    assert sorted(source for family in found for source in family) == sorted(sizes)
+    totals = [sum(sizes[source] for source in family) for family in found if family != {"large"}]
+    assert max(totals) <= 2 * min(totals)
+
+
+def test_a_word_may_mean_another_thing_in_a_post_that_begins_with_a_handle(tmp_path: Path) -> None:
+    """The artefact holds a second set of weights, which posts that begin with a handle are scored with."""
+    random = Random(5)
+    rows = corpus(400, 1)
+    for _ in range(200):
+        to_brand, lang = random.random() < 0.5, random.choice(LANGUAGES)
+        words = " ".join([*random.sample(PADDING, 3), "again"])
+        label, handle = ("complaint", "@brand ") if to_brand else ("other", "")
+        rows.append({"text": handle + words, "lang": lang, "label": label, "source": random.choice(["one", "two"])})
+    rows_read = read([written(tmp_path / "rows.csv", rows)])
+    found = train(rows_read, Made(tmp_path / "cache"), tmp_path, SMALL, seed=0)
+    model = Model.load(found.path)
+    alone, addressed = model.classify(["de my again", "@brand de my again"], ["en", "en"], ["", ""])
+    assert (alone.label, addressed.label) == ("other", "complaint")
+    with np.load(found.path) as archive:
+        assert (archive["labels_handle_weights"] != archive["labels_weights"]).any()
+
+
 def test_a_source_of_which_all_labels_are_wrong_spoils_the_others_and_not_its_own_answers(tmp_path: Path) -> None:
     """What was measured on a source was not learnt from it: wrong labels are never found right."""
     turned = dict(zip(LABELS, LABELS[1:] + LABELS[:1], strict=True))
