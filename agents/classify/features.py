@@ -35,21 +35,22 @@ _TOKEN = re.compile(
 )
 
 
-def tokens(text: str) -> list[bytes]:
+def tokens(text: str, not_letters: re.Pattern[str] = _NOT_LETTERS, token: re.Pattern[bytes] = _TOKEN) -> list[bytes]:
     """Returns the words and marks of a text in order, without accents, case, apostrophes and repeated letters ("sooo").
 
-    Any string is valid. Lone surrogates and everything after MAX_CHARS are left out.
+    Any string is valid. Lone surrogates and everything after MAX_CHARS are left out. not_letters and token: what is left
+    out and what is a token, which earlier artefacts saw in another way.
     """
     text = text[:MAX_CHARS]
     text = (
         text.lower().replace("'", "")
         if text.isascii()
-        else _NOT_LETTERS.sub("", unicodedata.normalize("NFKD", text).lower())
+        else not_letters.sub("", unicodedata.normalize("NFKD", text).lower())
     )
     raw = text.encode("utf-8", "ignore")
     for pattern, kind in _KINDS:
         raw = pattern.sub(kind, raw)
-    return _TOKEN.findall(_STRETCHED.sub(rb"\1", raw))
+    return token.findall(_STRETCHED.sub(rb"\1", raw))
 
 
 def begins_with_handle(text: str) -> bool:

@@ -38,11 +38,16 @@ class Model:
     weights of its own, which other brands do not use.
     """
 
+    reads = (FORMAT, VERSION)
+    """The format and the version of the features of the artefacts that it reads."""
+    tells = len(LANGUAGES) + 1
+    """The number of languages that its part for them tells apart: the last is any other."""
+
     def __init__(self, hash: str, archive: Mapping[str, NDArray[Any]], brands: Sequence[str]) -> None:
         """Makes a model of the arrays of an artefact. Raises ValueError or KeyError where they do not fit together."""
         self.hash = hash
         self._labels = Linear(archive, "labels", len(LABELS))
-        self._language = Linear(archive, "language", len(LANGUAGES) + 1)
+        self._language = Linear(archive, "language", self.tells)
         self._brands = {name: Linear(archive, f"brand{at}", len(LABELS)) for at, name in enumerate(brands)}
         scale: NDArray[np.float64] = archive["scale"]
         offset: NDArray[np.float64] = archive["offset"]
@@ -57,7 +62,7 @@ class Model:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Returns the model of an artefact. Raises ModelError where it is missing, damaged or of another format."""
-        content, arrays, meta = opened(path)
+        content, arrays, meta = opened(path, cls.reads)
         try:
             return cls(hashlib.sha256(content).hexdigest(), arrays, meta["brands"])
         except Exception as error:  # numpy raises many unrelated types for damaged arrays.
@@ -71,7 +76,7 @@ class Model:
         `brands[i]` is the brand that is mentioned, or "".
         Raises ValueError where the three differ in length.
         """
-        found = [features(text) for text, _, _ in zip(texts, langs, brands, strict=True)]
+        found = [self._features(text) for text, _, _ in zip(texts, langs, brands, strict=True)]
         spoken = self._spoken(texts, found, langs)
         scores = self._scores(found, list(map(begins_with_handle, texts)), spoken, brands)
         return [_answer(row, _CALLED[lang]) for row, lang in zip(scores.tolist(), spoken, strict=True)]
@@ -82,7 +87,7 @@ class Model:
         A feature is a word, a pair of words, or a prefix with `*`. Points are log-odds of the label against the label with
         the second highest score; negative points speak for the latter.
         """
-        names = named(text)
+        names = self._named(text)
         handle = begins_with_handle(text)
         (spoken,) = self._spoken([text], [set(names)], [lang])
         (scores,) = self._scores([set(names)], [handle], [spoken], [brand])
@@ -96,8 +101,14 @@ class Model:
 
     def logits(self, texts: Sequence[str], langs: Sequence[str], brands: Sequence[str]) -> NDArray[np.float64]:
         """The scores before the softmax. Shape (texts, labels)."""
-        found = [features(text) for text in texts]
+        found = [self._features(text) for text in texts]
         return self._scores(found, list(map(begins_with_handle, texts)), self._spoken(texts, found, langs), brands)
+
+    def _features(self, text: str) -> set[int]:
+        return features(text)
+
+    def _named(self, text: str) -> dict[int, str]:
+        return named(text)
 
     def _spoken(self, texts: Sequence[str], found: Sequence[set[int]], langs: Sequence[str]) -> list[int]:
         """Each text's language, as its position in LANGUAGES, UNDETERMINED or ANOTHER."""
@@ -125,8 +136,13 @@ class Model:
         return scores
 
 
-def opened(path: Path) -> tuple[bytes, dict[str, NDArray[Any]], dict[str, Any]]:
-    """(bytes, arrays, meta) of an artefact. Raises ModelError where it is missing, damaged or of another format."""
+def opened(
+    path: Path, reads: tuple[int, int] = (FORMAT, VERSION)
+) -> tuple[bytes, dict[str, NDArray[Any]], dict[str, Any]]:
+    """(bytes, arrays, meta) of an artefact. reads: the format and the version of the features that are wanted.
+
+    Raises ModelError where it is missing, damaged or of another format.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -138,14 +154,13 @@ def opened(path: Path) -> tuple[bytes, dict[str, NDArray[Any]], dict[str, Any]]:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             meta = json.loads(archive["meta"].tobytes())
             found = (meta["format"], meta["features"])
-            readable = meta["format"] in READ and meta["features"] == VERSION
-            arrays = {name: archive[name] for name in archive.files} if readable else {}
+            arrays = {name: archive[name] for name in archive.files} if found == reads else {}
     except Exception as error:  # zipfile and numpy raise many unrelated types for damaged bytes.
         raise _damaged(path, error) from error
     if not arrays:
         raise ModelError(
-            f"the classifier's artefact {path} has format and features {found}, this version "
-            f"reads formats {' and '.join(map(str, READ))} with features {VERSION}; train it again, or run the version that made it"
+            f"the classifier's artefact {path} has format and features {found}, and {reads} are wanted here; "
+            "train it again, or run the version that made it"
         )
     return content, arrays, meta
 

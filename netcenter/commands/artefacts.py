@@ -38,10 +38,11 @@ def artefact_path(given: Path | None) -> Path:
 
 def load_artefact(path: Path) -> Model:
     """The classifier in a file. Raises UsageError where the file is not an artefact."""
-    from agents.classify.model import Model, ModelError
+    from agents.classify.earlier import load
+    from agents.classify.model import ModelError
 
     try:
-        return Model.load(path)
+        return load(path)
     except ModelError as error:
         raise UsageError(str(error)) from None
 

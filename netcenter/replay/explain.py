@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from agents.classify.earlier import load
 from agents.classify.model import ARTEFACTS, Model
 from agents.classify.stage import ClassifyStage
 from agents.decider import At, Timer, Unanswered, collect, stepper
@@ -198,7 +199,7 @@ def _classified(policy: Policy, mention: Mention, label: Label | None) -> Classi
 
 def _bundled(_hash: str) -> Model:
     """Any bundled classifier will do: where the label is given, the classifier only recognises the language."""
-    return Model.load(min(ARTEFACTS.glob("*.npz")))
+    return load(min(ARTEFACTS.glob("*.npz")))
 
 
 def _at(policy: Policy, time: int, cause: str) -> At:

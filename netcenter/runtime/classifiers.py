@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from agents.classify.model import ARTEFACTS, Model, artefact
+from agents.classify.earlier import load
+from agents.classify.model import ARTEFACTS, artefact
 from agents.classify.port import Classifier
 from agents.classify.stage import ClassifyStage
 from agents.policy import Policy
@@ -55,7 +56,7 @@ def model(hash: str) -> Classifier:
             return described(path, http_route(read(ClassifierSettings), "classifier"))
         except SinkError as error:
             raise UsageError(str(error)) from None
-    return Model.load(path)
+    return load(path)
 
 
 def lacks_model(policy: Policy) -> str | None:

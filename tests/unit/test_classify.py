@@ -15,13 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.classify.earlier import load
 from agents.classify.features import MAX_CHARS, features, named, tokens
 from agents.classify.model import ARTEFACTS, Model, ModelError, artefact
 from agents.classify.port import ANSWER_LANGUAGES, LABELS, LANGUAGES, Classification
 from agents.policy import parse
 
 POLICY = f'[classifier]\nmodel = "{"ab" * 32}"\n'
-NEWEST = max(ARTEFACTS.glob("*.npz"))
+NEWEST = artefact_path(None)
+EARLIER = ARTEFACTS / "a0b5d8f08ea8969d.npz"
 MODEL = Model.load(NEWEST)
 SIZE = NEWEST.stat().st_size
 
@@ -297,6 +299,26 @@ def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
         Model.load(resealed(tmp_path, labels_weights=np.zeros((3, 4), np.int16)))
     with pytest.raises(ModelError, match="other types"):
         Model.load(resealed(tmp_path, language_intercept=np.zeros(4, np.float32)))
+
+
+def test_the_artefact_of_the_first_release_answers_as_it_did() -> None:
+    """A policy that names it stays in force through an upgrade, and a replay by it gives the same."""
+    posts = [
+        ("@andina llevo tres horas esperando y nadie responde", "es", (0.9413, 0.003, 0.0089, 0.0467), "es"),
+        ("thanks for the quick help!", "en", (0.0118, 0.0091, 0.942, 0.0371), "en"),
+        ("quando abre a loja do centro?", "", (0.0323, 0.8683, 0.0027, 0.0967), "pt"),
+        ("@brand is the app down?", "", (0.0409, 0.9238, 0.0028, 0.0325), "en"),
+        ("\U0001f92c\U0001f92c\U0001f92c", "", (0.0098, 0.0073, 0.0512, 0.9317), "pt"),
+        ("good morning everyone", "fr", (0.0241, 0.0087, 0.3769, 0.5903), "en"),
+    ]
+    texts, langs = [text for text, *_ in posts], [lang for _, lang, *_ in posts]
+    answers = load(EARLIER).classify(texts, langs, [""] * len(posts))
+    assert [(one.probabilities, one.lang) for one in answers] == [(chances, lang) for *_, chances, lang in posts]
+    assert type(load(NEWEST)) is Model
+
+
+def test_an_artefact_of_the_first_release_explains_any_post() -> None:
+    assert load(EARLIER).explain("¿¿¿ nadie responde", "es")[0][0]
 
 
 @pytest.mark.parametrize("part", ["format", "features"])
