@@ -26,7 +26,7 @@ _MOST = 6.0
 class StudentSettings:
     """Settings of training, chosen by leaving out each source in turn; docs/model-card.md compares them with others."""
 
-    mix: float = 0.5
+    mix: float = 0.7
     """The share of the label in the target of a labelled row; the teacher's probabilities are the rest."""
     taught: float = 1.0
     """The weight of a post that only the teacher labelled; a labelled post weighs 1."""
@@ -34,7 +34,7 @@ class StudentSettings:
     """How far the labels of the teacher's posts are balanced in each language: 0 not at all, 1 fully."""
     most: int = 4_000
     """The most unlabelled posts of one source; more of them teach little about other sources."""
-    penalty: float = 1.0
+    penalty: float = 2.0
     least: int = 3
     """A feature in fewer rows is left out: its few posts would be memorised, and it might be a person's name."""
     dimensions: int = 256

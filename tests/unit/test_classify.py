@@ -20,6 +20,7 @@ from agents.classify.features import MAX_CHARS, features, named, tokens
 from agents.classify.model import ARTEFACTS, Model, ModelError, artefact
 from agents.classify.port import ANSWER_LANGUAGES, LABELS, LANGUAGES, Classification
 from agents.policy import parse
+from netcenter.commands.artefacts import artefact_path
 
 POLICY = f'[classifier]\nmodel = "{"ab" * 32}"\n'
 NEWEST = artefact_path(None)
