@@ -109,7 +109,7 @@ manifests: env
 image:
 	deploy/image/build.sh
 
-# make train DATA=folder: a new classifier's artefact from labelled.parquet and the texts of training.parquet.
+# make train DATA=folder: a new classifier's artefact from labelled*.parquet and the texts of training.parquet and unlabelled2.parquet.
 train: env
-	@test -n "$(DATA)" || { echo "make train DATA=folder, the one with labelled.parquet and training.parquet" >&2; exit 2; }
-	$(BIN)/netcenter train "$(DATA)/labelled.parquet" --unlabelled "$(DATA)/training.parquet" --out agents/classify/artefacts
+	@test -n "$(DATA)" || { echo "make train DATA=folder, the one with labelled.parquet and training.parquet, and the same of the new sources" >&2; exit 2; }
+	$(BIN)/netcenter train "$(DATA)"/labelled*.parquet --unlabelled "$(DATA)/training.parquet" --unlabelled "$(DATA)/unlabelled2.parquet" --out agents/classify/artefacts

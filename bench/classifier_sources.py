@@ -66,10 +66,10 @@ def main(folder: Path, cache: Path) -> None:
 
 def _told(rows: TrainingRows, scores: NDArray[np.float64], new: NDArray[np.bool_]) -> str:
     known = rows.take(rows.labelled)
-    chosen = leave_out.calibrated_on_others(known, scores[rows.labelled]).argmax(axis=1)
+    chosen = leave_out.calibrated_on_others(known, scores[rows.measured]).argmax(axis=1)
     customers = np.array([not _ANSWERS.search(text) for text in known.text])
     parts = []
-    for here in (~new[rows.labelled], new[rows.labelled]):
+    for here in (~new[rows.measured], new[rows.labelled]):
         told = [_interval(known.label[here], chosen[here])]
         for at in range(len(LANGUAGES)):
             spoken = here & (known.lang == at)
