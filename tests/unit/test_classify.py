@@ -302,6 +302,23 @@ def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
         Model.load(resealed(tmp_path, language_intercept=np.zeros(4, np.float32)))
 
 
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("🤬🤬🤬", "complaint"),
+        ("😡", "complaint"),
+        ("@andina estafadores", "complaint"),
+        ("ladrões", "complaint"),
+        ("thieves!! scammers", "complaint"),
+        ("❤️", "praise"),
+        ("👏🏽👏🏽👏🏽", "praise"),
+        ("⭐⭐⭐⭐⭐", "praise"),
+    ],
+)
+def test_emoji_and_insults_to_a_brand_say_what_they_mean(text: str, label: str) -> None:
+    assert one(text, "").label == label
+
+
 def test_the_artefact_of_the_first_release_answers_as_it_did() -> None:
     """A policy that names it stays in force through an upgrade, and a replay by it gives the same."""
     posts = [

@@ -55,7 +55,7 @@ SAID = {
 PADDING = ["tienda", "loja", "shop", "app", "banco", "voo", "hoy", "hoje", "today", "a", "o", "the", "de", "my"]
 
 
-SMALL = StudentSettings(dimensions=128, company=48, made=60)
+SMALL = StudentSettings(penalty=1.0, dimensions=128, company=48, made=60)
 """A student that is quick to teach."""
 
 
