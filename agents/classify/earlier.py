@@ -1,7 +1,5 @@
 """The artefacts of release 0.1.0, whose answers stay what they were: a policy that names one stays in force in an upgrade."""
 
-import io
-import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -13,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.classify.features import tokens
-from agents.classify.model import Model
+from agents.classify.model import Model, form
 from agents.classify.port import LANGUAGES
 
 _PREFIX = 5
@@ -56,17 +54,7 @@ class EarlierModel(Model):
 
 def load(path: Path) -> Model:
     """Returns the model of an artefact of any release. Raises ModelError where it is missing, damaged or of another format."""
-    return (EarlierModel if _told(path) == EarlierModel.reads else Model).load(path)
-
-
-def _told(path: Path) -> tuple[int, int] | None:
-    """The format and features of an artefact; None where they cannot be read, which `Model.load` explains."""
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            meta = json.loads(archive["meta"].tobytes())
-            return meta["format"], meta["features"]
-    except Exception:  # noqa: BLE001 - numpy raises many unrelated types for damaged arrays
-        return None
+    return (EarlierModel if form(path) == EarlierModel.reads else Model).load(path)
 
 
 def _parts(text: str) -> list[bytes]:

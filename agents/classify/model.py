@@ -165,6 +165,16 @@ def opened(
     return content, arrays, meta
 
 
+def form(path: Path) -> tuple[int, int] | None:
+    """The format of an artefact and the version of its features; None where they cannot be read, which `opened` explains."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
+            meta = json.loads(archive["meta"].tobytes())
+            return meta["format"], meta["features"]
+    except Exception:  # noqa: BLE001 - numpy raises many unrelated types for damaged arrays
+        return None
+
+
 def artefact(hash: str, directory: Path = ARTEFACTS, ending: str = ".npz") -> Path | None:
     """The path of the file with this hash in a folder; None where no undamaged file has it."""
     for path in directory.glob(f"*{ending}"):
