@@ -19,7 +19,7 @@ from netcenter.files.writer import line_of
 def show_records(paths: Iterable[Path], options: FileOptions, most: int) -> None:
     """Print the first records of each file as JSON lines, and beside them, on stderr, the rows that make none and why.
 
-    most: how many rows of a file are looked at. Raises UsageError for a file that cannot be read.
+    most: how many rows of a file are looked at, or with --each how many elements. Raises UsageError for a file that cannot be read.
     """
     for path in paths:
         try:
@@ -34,8 +34,8 @@ def _show(path: Path, options: FileOptions, most: int) -> None:
     with closing(RecordReader(str(path), options)) as reader:
         found = reader.read(SourceFile(path))
         rows = set[int]()
-        for _, one in found:
-            rows.add(one.number)
+        for count, (_, one) in enumerate(found):
+            rows.add(one.number if options.each is None else count)
             if len(rows) > most:
                 whole = False
                 break

@@ -115,6 +115,37 @@ def test_the_list_of_one_object_is_read_element_by_element(
     assert {one.record.author_id for one in found(path, **beside) if isinstance(one, Line)} == {"outbox.json"}  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("lines", [False, True])
+def test_lists_in_a_list_are_read_element_by_element(tmp_path: Path, indent: int | None, lines: bool) -> None:
+    """Such as the messages of conversations, in one object or on a line for each conversation."""
+    chats: list[dict[str, Any]] = [
+        {"chat": {"id": name}, "messages": [{"no": n, "body": f"{name} {n}"} for n in range(count)]}
+        for name, count in (("a", 2), ("b", 0), ("c", 1))
+    ]
+    broken = [{"chat": {"id": "d"}}, {"chat": {"id": "e"}, "messages": 5}, "f"]
+    if lines:
+        content = "".join(json.dumps({"conversations": [chat]}) + "\n" for chat in [*chats, *broken])
+    else:
+        content = json.dumps({"export": 1, "conversations": [*chats, *broken]}, indent=indent)
+    options: dict[str, Any] = {
+        "each": "conversations.messages",
+        "map": {
+            "native_id": "conversations.messages.no",
+            "text": "conversations.messages.body",
+            "conversation_id": "conversations.chat.id",
+        },
+        "set": MASTODON["set"] | {"created_at": "2026-01-05T10:00:00Z"},
+        "ignore_unknown": True,
+    }
+    got = found(written(tmp_path / "chats.json", content), **options)
+    records = [one.record for one in got if isinstance(one, Line)]
+    assert [(one.conversation_id, one.text) for one in records] == [("a", "a 0"), ("a", "a 1"), ("c", "c 0")]  # type: ignore[attr-defined]
+    faults = [one.in_words("f") for one in got if isinstance(one, Refused)]
+    assert len(faults) == 3
+    assert "is missing" in faults[0] and "is a number, not a list" in faults[1] and "object" in faults[2]
+
+
 def test_an_object_of_one_line_beyond_the_limit_of_a_row_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -248,6 +248,15 @@ def test_show_prints_the_labels_that_the_command_would_take(run: Run, command: s
     assert code == 0 and json.loads(out).get("label") == label, err
 
 
+def test_show_counts_the_elements_of_a_list(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "one.json"
+    file.write_text(json.dumps({"items": [{"text": f"hola {n}", "no": n} for n in range(5)]}))
+    words = ["--set", "type=mention", *("--set", "brand=a", "--set", "channel=x", "--set", "author_id=u")]
+    words += ["--set", "created_at=2026-01-05T10:00:00Z", "--map", "text=items.text", "--map", "native_id=items.no"]
+    code, out, _ = run("ingest", str(file), "--each", "items", *words, "--ignore-unknown", "--show", "2")
+    assert (code, len(out.splitlines())) == (0, 2)
+
+
 def test_a_file_that_cannot_be_read_ends_show_with_the_reason(run: Run) -> None:
     assert "none.csv: cannot be read: No such file" in run("ingest", "none.csv", "--show", "3")[2]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -81,11 +81,13 @@ def listed_elements(stream: IO[bytes], path: Path, column: str) -> Iterator[Row 
         yield from each_element(rows, column)
         return
     place, beside, count = Cursor(stream, first), dict[str, Any](), 0
+    head, _, deeper = column.partition(".")
     for key, byte in members(place):
-        if key == column and byte == b"[":
+        if key in {column, head} and byte == b"[":
             for count, raw in enumerate(_elements(place, path), 1):
                 row = _row_of(raw, count)
-                yield row if isinstance(row, Refused) else Row(count, {**beside, column: row.values}, row.source)
+                one = row if isinstance(row, Refused) else Row(count, {**beside, key: row.values}, row.source)
+                yield from each_element(iter([one]), column) if deeper and key == head else [one]
         elif byte:
             value = next_element(place)
             read = json_row(b'{"x":%b}' % value, 1) if isinstance(value, bytes) else None
@@ -136,21 +138,43 @@ def nested_values(rows: Iterator[Row | Refused], columns: Iterable[str]) -> Iter
 
 
 def each_element(rows: Iterator[Row | Refused], column: str) -> Iterator[Row | Refused]:
-    """A row for each element of the list in a column, with the other values of the row beside it."""
+    """A row for each element of the list in a column, with the other values of the row beside it.
+
+    `conversations.messages` is the list messages of the object conversations, or of each object of the list conversations.
+    A key that has the dot in its own name wins.
+    """
     for row in rows:
-        elements = row.values.get(column) if isinstance(row, Row) else None
         if isinstance(row, Refused):
             yield row
-        elif isinstance(elements, list):
-            for element in elements:
-                yield Row(row.number, {**row.values, column: element})
+            continue
+        keys = [column] if column in row.values else column.split(".")
+        for values in _spread(row.values, keys):
+            if isinstance(values, dict):
+                yield Row(row.number, values, row.source)
+            else:
+                yield Refused(row.number, column[:40], values, row.raw)
+
+
+def _spread(values: Mapping[str, Any], keys: Sequence[str]) -> Iterator[dict[str, Any] | str]:
+    """The values once for each element of the list at the end of the keys, which stands in its place; or why there is none."""
+    key, *rest = keys
+    value = values.get(key)
+    if isinstance(value, list):
+        several = value
+    elif rest and isinstance(value, dict):
+        several = [value]
+    else:
+        lacks = "--each: is missing"
+        yield f"is {json_type(value)}, not a list: --each names a list of records" if value is not None else lacks
+        return
+    for element in several:
+        if not rest:
+            yield {**values, key: element}
+        elif isinstance(element, dict):
+            for inner in _spread(element, rest):
+                yield inner if isinstance(inner, str) else {**values, key: inner}
         else:
-            why = (
-                f"is {json_type(elements)}, not a list: --each names a list of records"
-                if elements is not None
-                else "--each: is missing"
-            )
-            yield Refused(row.number, column[:40], why, row.raw)
+            yield f"{key} is {json_type(element)}, not an object with the list {rest[0]}"
 
 
 def _json_slowly(raw: bytes, column: int) -> tuple[Any] | str:
