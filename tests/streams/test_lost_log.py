@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -90,7 +91,8 @@ def test_retention_that_overtakes_a_worker_is_told_and_it_goes_on_or_stops_as_th
     post(world, 1)
     counted(world, 1)
     worker.send_signal(signal.SIGSTOP)
-    post(world, 2)  # and what follows may be on its way to the worker
+    post(world, 2)  # which answers the request that the worker has made: what follows cannot be on its way to it
+    time.sleep(2)  # Nothing shows that the broker has written this answer.
     post(world, *range(3, 9))
     cut(world, admin, "classified", 0, 8)
     worker.send_signal(signal.SIGCONT)
