@@ -8,6 +8,7 @@ from contextlib import closing
 from netcenter.broker.client import open_admin
 from netcenter.broker.lag import LagMonitor
 from netcenter.broker.log_clock import clock_of_log
+from netcenter.broker.policy_topic import policy_in_force
 from netcenter.pipeline import PIPELINE
 from netcenter.settings import Settings
 from streams.kafka_connection import KafkaConnection
@@ -25,3 +26,15 @@ def now_of_log(settings: Settings, kafka: KafkaConnection) -> int:
         return wall
     with closing(open_admin(kafka)) as client:
         return LagMonitor(settings, kafka, client).slowest([PIPELINE.roles[0]])[0] or wall
+
+
+def oldest_taken(settings: Settings, kafka: KafkaConnection) -> tuple[int, int]:
+    """(the log's time, the time before which a post becomes a dead letter), ms; (0, 0) where no role has read anything yet, or
+    where there is no policy.
+
+    Raises as `now_of_log` does.
+    """
+    with closing(open_admin(kafka)) as client:
+        at = LagMonitor(settings, kafka, client).slowest([PIPELINE.roles[0]])[0]
+    policy = policy_in_force(settings, kafka)
+    return (at, at - policy.deduplication.horizon) if at and policy is not None else (0, 0)

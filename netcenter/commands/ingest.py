@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 
 from netcenter.commands.file_options import reads_files
 from netcenter.commands.options import Json, duration
+from netcenter.errors import UsageError
 from netcenter.files.options import FileOptions
 from netcenter.ingest.schedule import TICK
 from schemas.times import rfc3339
@@ -20,6 +22,7 @@ from streams.exit_codes import ExitCode
 if TYPE_CHECKING:
     from netcenter.files.file_inputs import FileInputs
     from netcenter.files.file_progress import FileProgress
+    from netcenter.files.line import Line
     from netcenter.ingest.pacing import Waiting
     from netcenter.ingest.player import Played
     from netcenter.settings import Settings
@@ -85,6 +88,7 @@ def _play(settings: Settings, kafka: KafkaConnection, inputs: FileInputs, progre
     live = inputs.read_once and clock_of_log(settings, kafka) == "wall"
     lines = inputs.as_read() if live else inputs.to_play(progress)
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
+    lines = _new_enough(lines, settings, kafka)
     try:
         return play_into_log(settings, kafka, lines, interval=TICK, on_wait=on_wait, played=played, **given).ticks
     except BaseException:
@@ -93,6 +97,22 @@ def _play(settings: Settings, kafka: KafkaConnection, inputs: FileInputs, progre
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _new_enough(lines: Iterable[Line], settings: Settings, kafka: KafkaConnection) -> Iterator[Line]:
+    """The lines. Raises UsageError, before anything is played, where the first is older than what the log takes."""
+    from netcenter.broker.log_time import oldest_taken
+
+    for place, line in enumerate(lines):
+        if place == 0:
+            now, oldest = oldest_taken(settings, kafka)
+            if line.at < oldest:
+                raise UsageError(
+                    f"the file begins at {rfc3339(line.at)}, and the log's time is {rfc3339(now)}: what is older than "
+                    f"{rfc3339(oldest)} (deduplication.horizon of the policy) would become dead letters. Nothing was played. "
+                    "Play the file into a log of its own, as `netcenter demo --input FILE` does, or give its part from that time on"
+                )
+        yield line
 
 
 def _left_off(played: Played) -> str:

@@ -15,6 +15,7 @@ from netcenter.broker.alert_log import alert_histories
 from netcenter.broker.client import open_admin
 from netcenter.broker.desk_state import desk_standing
 from netcenter.broker.lag import LagMonitor
+from netcenter.broker.stored_dead_letters import count_waiting
 from netcenter.errors import CommandError, Unreachable
 from netcenter.operate.desk_report import summary_line
 from netcenter.operate.operator_records import desks_of
@@ -75,6 +76,8 @@ class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
     clocks_overdue: int | None
     """Clocks of cases that wait for an answer, which are overdue."""
     surges: list[OpenSurgeLine] | None
+    dead_letters: int | None
+    """Those that wait for somebody to redrive or discard them."""
     faults: list[str]
     """Each with what to do; empty when all is well."""
 
@@ -90,7 +93,7 @@ def status_of(settings: Settings) -> PipelineStatus:
     with closing(open_admin(kafka)) as client:
         roles = LagMonitor(settings, kafka, client).report()
     faults = PipelineCheck(settings, kafka, read(HeartbeatSettings).heartbeat_behind_s).faults()
-    desks, alerts = _of_log(settings, kafka, roles, faults)
+    desks, alerts, dead_letters = _of_log(settings, kafka, roles, faults)
     projected: tuple[int | None, int | None, int | None, list[OpenSurgeLine] | None] = (None, None, None, None)
     postgres: bool | None = None
     try:
@@ -113,16 +116,21 @@ def status_of(settings: Settings) -> PipelineStatus:
         cases_waiting=projected[1],
         clocks_overdue=projected[2],
         surges=projected[3],
+        dead_letters=dead_letters,
         faults=faults,
     )
 
 
 def _of_log(
     settings: Settings, kafka: KafkaConnection, roles: list[dict[str, Any]], faults: list[str]
-) -> tuple[list[str], list[FiringAlert] | None]:
-    """The desks and the firing alerts. What cannot be read becomes a fault; a desk that has never decided is none."""
-    desks, alerts = [], None
+) -> tuple[list[str], list[FiringAlert] | None, int | None]:
+    """The desks, the firing alerts and the number of waiting dead letters.
+
+    What cannot be read becomes a fault; a desk that has never decided is none.
+    """
+    desks, alerts, dead_letters = [], None, None
     try:
+        dead_letters = count_waiting(settings, kafka)
         if any(row["role"] == "desk" and row["time"] for row in roles):
             standing = desk_standing(settings, kafka)
             names = sorted({*desks_of(standing.policy), *standing.desks()})
@@ -134,7 +142,7 @@ def _of_log(
         ]
     except (KafkaError, CommandError) as error:
         faults.append(f"the log: {in_words(error, settings)}")
-    return desks, alerts
+    return desks, alerts, dead_letters
 
 
 def _projected(uri: str) -> tuple[int, int, int, list[OpenSurgeLine]]:
@@ -188,6 +196,8 @@ def _lines(status: PipelineStatus) -> Iterator[str]:
             yield f"            {one.severity}: {one.summary}"
         if len(gravest) > _SHOWN:
             yield f"            and {len(gravest) - _SHOWN:,} more: netcenter alert list"
+    if status.dead_letters:
+        yield f"dead        {counted(status.dead_letters, 'letter waits', 'letters wait')}: netcenter dead list"
     yield "" if status.faults else "\nall is well"
     for fault in status.faults:
         yield f"wrong: {fault}"

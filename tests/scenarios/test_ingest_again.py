@@ -66,6 +66,11 @@ def test_a_file_whose_play_was_interrupted_is_played_again_and_everything_is_the
         ended, out, err = command(tmp_path, plant.given(), *words)
         assert ended == 0 and json.loads(out)["taken"] == _POSTS, err
         plant.await_drained(_PLAYED, ROLES, 120)
+        old = (tmp_path / "posts.csv").read_text().replace("2026-11-20", "2026-11-10")
+        (tmp_path / "old.csv").write_text(old)
+        ended, out, err = command(tmp_path, plant.given(), "ingest", "old.csv", "--make-ids")
+        assert (ended, out) == (ExitCode.WRONG_USAGE, "")
+        assert "begins at 2026-11-10T00:00:00Z" in err and "dead letters. Nothing was played" in err
         found = summary(plant.settings.postgres or "", 0)
     ended, _, err = command(tmp_path, {}, "replay", "posts.csv", "--make-ids", "--run-on", "1h", "--out", "told")
     assert ended == 0, err

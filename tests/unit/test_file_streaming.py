@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from netcenter import cli
+from netcenter.broker import log_time
 from netcenter.errors import CommandError, Unreachable, UsageError
 from netcenter.files import file_inputs
 from netcenter.files.file_inputs import FileInputs
@@ -75,6 +76,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[Line]:
         return Played(records=len(played), ticks=7)
 
     monkeypatch.setattr(player, "ingest", ingest)
+    monkeypatch.setattr(log_time, "oldest_taken", lambda *_: (0, 0))
     monkeypatch.setenv("NETCENTER_KAFKA", "127.0.0.1:1")
     return played
 
@@ -287,6 +289,7 @@ def test_a_file_in_order_is_read_while_it_is_played(run: Run, monkeypatch: pytes
 
     monkeypatch.setenv("NETCENTER_KAFKA", "127.0.0.1:1")
     monkeypatch.setattr(player, "ingest", ingest)
+    monkeypatch.setattr(log_time, "oldest_taken", lambda *_: (0, 0))
     code, out, err = run("ingest", "posts.csv")
     assert (code, out) == (0, "1 row read: 1 taken, 0 duplicates, 0 refused; 0 Ticks played\n"), err
 

@@ -23,6 +23,7 @@ WELL = PipelineStatus(
     cases_waiting=5,
     clocks_overdue=2,
     surges=[],
+    dead_letters=0,
     faults=[],
 )
 
@@ -48,6 +49,12 @@ def test_what_was_found_is_named_the_gravest_first_and_the_rest_is_counted() -> 
     assert "surges      00000000  andina, channel twitter: 4.2 times the usual" in lines
     assert "            and 2 more" in lines
     assert max(map(len, lines)) <= 100
+
+
+def test_dead_letters_that_wait_are_counted_and_none_is_not_told() -> None:
+    lines = status_text(msgspec.structs.replace(WELL, dead_letters=400)).splitlines()
+    assert "dead        400 letters wait: netcenter dead list" in lines
+    assert "dead" not in status_text(WELL)
 
 
 def test_a_role_that_is_behind_and_each_fault_are_named() -> None:
