@@ -26,6 +26,7 @@ FIELDS = ("timestamp", "value", "created_at", "brand")
 _COUNTS = ("timestamp", "value")
 _MINUTE = 60_000
 _MOST_COUNTED = 1e12
+_COUNT_BY = "count by 5 minutes, a part of 5 such as 1, or a multiple of 5"
 
 
 class CountSeries(NamedTuple):
@@ -129,13 +130,10 @@ class _Series:
         length, often = apart.most_common(1)[0] if apart else (BIN, 1)
         if apart and 2 * often <= len(times) - 1:
             raise UsageError(
-                f"{self.path}: its rows are no constant time apart: count them by 5, 15, 30 or 60 minutes, or give a row a post "
-                "and --map created_at=COLUMN"
+                f"{self.path}: its rows are no constant time apart: {_COUNT_BY}, or give a row a post and --map created_at=COLUMN"
             )
-        if length % BIN and (length % _MINUTE or BIN % length):
-            raise UsageError(
-                f"{self.path}: its rows are {length / _MINUTE:g} minutes apart: count by 1 or 5 minutes, or a multiple of 5"
-            )
+        if length % BIN and BIN % length:
+            raise UsageError(f"{self.path}: its rows are {length / _MINUTE:g} minutes apart: {_COUNT_BY}")
         gaps = len(times) - 1 - often if apart else 0
         if length >= BIN:
             return CountSeries(self.path.stem, times, values, length, gaps)

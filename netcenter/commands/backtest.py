@@ -35,7 +35,8 @@ _FINEST = 300_000
 def backtest(
     reading: FileOptions,
     files: Annotated[
-        list[Path], typer.Argument(help="timestamp,value by any constant time, or a row a post: see --map.")
+        list[Path],
+        typer.Argument(help="timestamp,value by 5 minutes, a part or a multiple of 5, or a row a post: see --map."),
     ],
     out: Annotated[
         Path | None, typer.Option(help="timestamp,value,score,alert: a .csv for one series, else a folder for all.")

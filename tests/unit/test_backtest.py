@@ -127,6 +127,20 @@ def test_counts_by_any_constant_time_find_the_same_flood_and_say_by_what_they_we
     assert f"{told} min" in run("a.csv")[1]
 
 
+def test_half_minutes_are_summed_and_seven_minutes_are_refused_with_what_is_read(run: Run) -> None:
+    for seconds, code in ((30, 0), (420, 2), (120, 2)):
+        rows = [f"{rfc3339(START + i * seconds * 1_000)},3" for i in range(600)]
+        Path("a.csv").write_text("\n".join(["timestamp,value", *rows]) + "\n")
+        ended, out, err = run("a.csv", "--json")
+        assert ended == code
+        if code:
+            assert (
+                f"{seconds // 60} minutes apart: count by 5 minutes, a part of 5 such as 1, or a multiple of 5" in err
+            )
+        else:
+            assert json.loads(out)["series"][0]["bins"] == 60
+
+
 def test_a_missing_row_is_counted_as_a_gap(run: Run) -> None:
     rows = [f"{rfc3339(START + i * BIN)},3" for i in range(288) if i not in (7, 8, 50)]
     Path("a.csv").write_text("\n".join(["timestamp,value", *rows]) + "\n")
