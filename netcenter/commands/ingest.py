@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     from netcenter.ingest.player import Played
     from netcenter.settings import Settings
     from streams.kafka_connection import KafkaConnection
+
+_LONG_S = 20
+_FAST = 3_600_000
+"""ms of the file's time a second: a day of the file takes less than half a minute."""
+_WIDE = 6 * 3_600_000
+"""ms; further ahead of the roles a file gains little."""
 
 _File = Annotated[Path, typer.Argument(help="A file in a form of docs/files.md; - reads standard input.")]
 
@@ -77,12 +84,14 @@ def _play(settings: Settings, kafka: KafkaConnection, inputs: FileInputs, progre
     from netcenter.ingest.player import Played
     from netcenter.ingest.player import ingest as play_into_log
 
-    played = Played()
+    played, hint = Played(), _Hint(given["ahead"])
 
     def on_wait(waiting: Waiting) -> None:
-        progress.look()
+        progress.look(played.time)
         if waiting.notice:
             say(waiting.notice)
+        elif told := hint.when_slow(time.monotonic(), played.time, waiting.slowest[1]):
+            say(told)
 
     # On a wall clock, what comes on a pipe is played as it comes, in whatever order.
     live = inputs.read_once and clock_of_log(settings, kafka) == "wall"
@@ -97,6 +106,32 @@ def _play(settings: Settings, kafka: KafkaConnection, inputs: FileInputs, progre
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class _Hint:
+    """Says once what plays a file of few posts faster."""
+
+    def __init__(self, ahead: int) -> None:
+        """ahead: ms of event time that the file may be before the slowest role."""
+        self._ahead = ahead
+        self._began: tuple[float, int] | None = None
+        self._said = ahead >= _WIDE
+
+    def when_slow(self, now: float, at: int, slowest: str) -> str:
+        """The hint, when the play has taken long for little time of the file; else empty. now: s. at: ms, the time played."""
+        if self._said or not at:
+            return ""
+        self._began = self._began or (now, at)
+        began, first = self._began
+        if now - began < _LONG_S:
+            return ""
+        self._said = True
+        if at - first >= (now - began) * _FAST:
+            return ""
+        return (
+            f"the file is kept within {self._ahead // 60_000} minutes of its time of the slowest role, {slowest}: "
+            "--ahead 12h plays a file of few posts faster"
+        )
 
 
 def _new_enough(lines: Iterable[Line], settings: Settings, kafka: KafkaConnection) -> Iterator[Line]:

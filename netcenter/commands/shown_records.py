@@ -14,6 +14,7 @@ from netcenter.files.line import FileError, Refused
 from netcenter.files.options import FileOptions
 from netcenter.files.shapes.source_file import SourceFile
 from netcenter.files.writer import line_of
+from sinks.readable import counted
 
 
 def show_records(paths: Iterable[Path], options: FileOptions, most: int) -> None:
@@ -48,4 +49,7 @@ def _show(path: Path, options: FileOptions, most: int) -> None:
         told = [f"{field} {name!r} has the key {key!r}" for (field, key), name in reader.names.items()]
         for note in (*told, *reader.notes(whole=whole)):
             print(f"{path}: {note}", file=sys.stderr)
-    print(f"{path}: {taken} records, {refused} rows refused; nothing was written", file=sys.stderr)
+    print(
+        f"{path}: {counted(taken, 'record', 'records')}, {counted(refused, 'row', 'rows')} refused; nothing was written",
+        file=sys.stderr,
+    )

@@ -59,8 +59,9 @@ class FileProgress:
         self._rows, self._at = self._rows + rows, at
         self.look()
 
-    def look(self) -> None:
-        """Show where the command is, if it is time to."""
+    def look(self, at: int = 0) -> None:
+        """Show where the command is, if it is time to. at: the event time that was reached (ms), where it is known."""
+        self._at = at or self._at
         if self._bar is not None:
             self._bar.update(self._task, description=self._stage, completed=self._share() or 0, rows=self.in_words())
         elif (now := self._clock()) - self._told >= EVERY_S:

@@ -172,7 +172,7 @@ def _field(given: Mapping[str, Any], name: str) -> str:
 def _place(given: Mapping[str, Any], name: str, among: tuple[str, ...]) -> int:
     value = _field(given, name)
     if value not in among:
-        raise ValueError(f"{name} must be one of {', '.join(among)}")
+        raise ValueError(f"{name} {value[:40]!r} must be one of {', '.join(among)}")
     return among.index(value)
 
 
@@ -192,4 +192,6 @@ def _given(path: Path) -> list[dict[str, Any]]:
     except ImportError:
         raise UsageError(f"{path}: Parquet is read with pyarrow: install netcenter[train], or give CSV") from None
     except ValueError as error:
-        raise UsageError(f"{path}: not UTF-8 CSV or JSON lines ({type(error).__name__})") from None
+        raise UsageError(
+            f"{path}: not CSV with commas in UTF-8, or JSON lines ({type(error).__name__}): save it so, or give Parquet"
+        ) from None

@@ -432,6 +432,16 @@ def test_without_a_terminal_a_line_says_every_30_seconds_how_far_it_is() -> None
     ]
 
 
+def test_progress_of_a_slow_play_tells_the_time_that_was_reached() -> None:
+    """Between two looks at the rows only the player knows it."""
+    said: list[str] = []
+    now = [0.0]
+    with FileProgress(said.append, console=Console(file=io.StringIO()), clock=lambda: now[0]) as progress:
+        now[0] = 31.0
+        progress.look(1_767_607_200_000)
+    assert said[0].endswith("at 2026-01-05T10:00:00Z")
+
+
 def test_a_terminal_has_a_bar() -> None:
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=100)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from netcenter.commands.ingest import _Hint
 from netcenter.files.line import Line
 from netcenter.ingest import pacing, player
 from netcenter.ingest.pacing import Waiting
@@ -220,3 +221,15 @@ def test_who_waits_for_nobody_is_held_by_nobody(play: Play) -> None:
     plant = Plant(working=set(), stand_still=0)
     play(plant, _posts(0, 1), follow=())
     assert plant.ticks[-1] > DAY + 24 * HOUR and plant.now == 0
+
+
+def test_a_play_that_takes_long_for_little_time_of_the_file_says_once_what_is_faster() -> None:
+    slow = _Hint(30 * 60_000)
+    first = 1_767_607_200_000
+    assert slow.when_slow(0, 0, "classify") == ""  # nothing is played yet
+    assert [slow.when_slow(s, first + s * 60_000, "cases") for s in (1, 10, 20)] == ["", "", ""]
+    assert "the slowest role, cases: --ahead 12h" in slow.when_slow(21, first + 21 * 60_000, "cases")
+    assert slow.when_slow(40, first + 40 * 60_000, "cases") == ""
+    fast, wide = _Hint(30 * 60_000), _Hint(12 * 3_600_000)
+    assert {fast.when_slow(s, first + s * 7_200_000, "cases") for s in (0, 20, 60)} == {""}
+    assert {wide.when_slow(s, first + s * 60_000, "cases") for s in (0, 20, 60)} == {""}

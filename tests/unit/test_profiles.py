@@ -221,7 +221,7 @@ def test_show_prints_the_first_records_of_any_command_that_reads_files_and_does_
         "twcs.csv:4: in_reply_to: answers no post, so it is no reply to a customer: --map in_reply_to or conversation_id, or "
         "--reply-to",
         "twcs.csv: brand 'AT&T' has the key 'at-t'",
-        "twcs.csv: 2 records, 1 rows refused; nothing was written",
+        "twcs.csv: 2 records, 1 row refused; nothing was written",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.toml", "twcs.csv"]
     assert run(command, "--show", "3")[0] == 2
@@ -294,7 +294,7 @@ def test_an_example_of_the_page_runs_and_takes_every_row(run: Run, file: str, te
     Path(file).write_text(text)
     code, out, err = run(*shlex.split(command))
     assert code == 0 and out
-    assert err.splitlines()[-1].endswith(" records, 0 rows refused; nothing was written")
+    assert re.search(r" records?, 0 rows refused; nothing was written$", err)
 
 
 def test_the_page_has_examples_for_each_way_and_names_no_option_that_is_not_there(run: Run) -> None:

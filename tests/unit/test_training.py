@@ -197,8 +197,8 @@ def test_a_source_of_which_all_labels_are_wrong_spoils_the_others_and_not_its_ow
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"lang": "fr"}, "row 1: lang must be one of"),
-        ({"label": "joy"}, "row 1: label must be one of"),
+        ({"lang": "fr"}, "row 1: lang 'fr' must be one of"),
+        ({"label": "joy"}, "row 1: label 'joy' must be one of"),
         ({"weight": "much"}, "row 1: weight is no number"),
     ],
 )
