@@ -216,7 +216,7 @@ def test_what_waits_for_a_writer_that_never_comes_is_decided_once_it_is_idle_tho
             return True
 
         line = r"time is not known yet in tally's partition signals/\d: no Tick of counts/1 yet\n"
-        until(lambda: spoken() and re.fullmatch(line, ready(port)[1]), 25, "a worker that says what it waits for")
+        until(lambda: spoken() and re.fullmatch(line, ready(port)[1]), 60, "a worker that says what it waits for")
         worker.kill()
         world.workers.clear()
         world.start("tally", **given)
