@@ -14,7 +14,7 @@ from agents.policy.zone import zone
 from agents.surge.burst import BIN
 from netcenter.errors import UsageError
 from netcenter.files.file_rows import open_rows
-from netcenter.files.file_times import UndecidedDateError, as_time, order_told_by
+from netcenter.files.file_times import ContradictoryDatesError, UndecidedDateError, as_time, order_told_by
 from netcenter.files.line import FileError, Refused
 from netcenter.files.options import FileOptions
 from netcenter.files.shapes.file_row import Row, Rows
@@ -93,7 +93,7 @@ class _Series:
         except UndecidedDateError:
             self._learn(column)
             return self._moment(row, column)
-        except ValueError as error:
+        except (ValueError, ContradictoryDatesError) as error:
             raise UsageError(f"{self.path}:{row.number}: {column}: {error}") from None
 
     def _learn(self, column: str) -> None:

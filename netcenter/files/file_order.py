@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from netcenter.files.file_reader import RecordReader
-from netcenter.files.file_times import UndecidedDateError, as_time
+from netcenter.files.file_times import ContradictoryDatesError, UndecidedDateError, as_time
 from netcenter.files.line import FileError, Line, PolicyText
 from netcenter.files.options import FileOptions
 from netcenter.files.shapes.source_file import SourceFile
@@ -56,6 +56,8 @@ def time_order(source: SourceFile, options: FileOptions, passed: Passed = lambda
             return _by_blocks(reader, source, passed)
         except NotPlainError:
             pass
+        except ContradictoryDatesError as error:
+            raise FileError(f"{source.path}: {error}") from None
         except UndecidedDateError:
             deque(islice(reader.places(source), _FIRST), maxlen=0)
             try:

@@ -19,7 +19,7 @@ from netcenter.files.column_names import as_options, suggested
 from netcenter.files.conditions import Conditions
 from netcenter.files.contact_bins import ContactBins, end_of
 from netcenter.files.file_rows import open_rows
-from netcenter.files.file_times import UndecidedDateError, order_told_by
+from netcenter.files.file_times import ContradictoryDatesError, UndecidedDateError, order_told_by
 from netcenter.files.line import FileError, Line, PolicyText, Refused
 from netcenter.files.line_types import (
     CLASSIFIED,
@@ -519,6 +519,8 @@ class RecordReader:
                 self.decide(next_rows)
                 rows = chain(next_rows, rows)
                 continue
+            except ContradictoryDatesError as error:
+                raise FileError(f"{self.file}:{row.number}: {error}") from None
             yield row, found
 
     def _form_of(self, file: Rows) -> Form:

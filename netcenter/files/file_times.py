@@ -42,6 +42,10 @@ class UndecidedDateError(Exception):
     """A date whose day and month could be either, while nothing has said yet which comes first."""
 
 
+class ContradictoryDatesError(Exception):
+    """A date that can only be read in the other order of day and month than an earlier date of the file."""
+
+
 def as_time(value: Any, form: Form) -> int:
     """A time in ms since the epoch, in any form that is without doubt, or in the format that the user gave."""
     if form.time_format is None:
@@ -166,8 +170,13 @@ def _day_and_month(text: str, one: int, two: int, form: Form) -> tuple[int, int]
         order = told
     day, month = (two, one) if order == MONTH_FIRST else (one, two)
     if month > 12:
-        says = "another row of the file has" if form.dates.learnt else "--dates says"
-        raise ValueError(f"{text!r} is no date with the {'month' if order == MONTH_FIRST else 'day'} first, as {says}")
+        first, other = ("month", "day") if order == MONTH_FIRST else ("day", "month")
+        if form.dates.learnt:
+            raise ContradictoryDatesError(
+                f"{text!r} has the {other} first, and an earlier date of the file the {first}: say which of the two is right: "
+                f"--dates {DAY_FIRST} or --dates {MONTH_FIRST}"
+            )
+        raise ValueError(f"{text!r} is no date with the {first} first, as --dates says")
     return day, month
 
 

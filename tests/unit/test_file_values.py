@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,8 +138,22 @@ def test_one_date_of_the_file_tells_the_order_of_all(tmp_path: Path) -> None:
     values = ["03/04/2015 10:00", "05/04/2015 10:00", "24/02/2015 10:00", "04/04/2015 10:00"]
     days = ["2015-04-03", "2015-04-05", "2015-02-24", "2015-04-04"]
     assert times_of(tmp_path, values, zone="UTC") == [f"{day}T10:00:00Z" for day in days]
-    [*_, refused] = times_of(tmp_path, [*values, "02/24/2015 10:00"], zone="UTC")
-    assert refused == "'02/24/2015 10:00' is no date with the day first, as another row of the file has"
+
+
+@pytest.mark.parametrize("twisted", ["02/24/2015 10:00", "04/13/2015 10:00"])
+def test_dates_that_contradict_each_other_end_the_command_until_the_order_is_given(
+    tmp_path: Path, twisted: str
+) -> None:
+    """Which of the two is the mistake is not guessed: all dates that could be either would be read by it."""
+    values = ["03/04/2015 10:00", "24/02/2015 10:00", twisted]
+    with pytest.raises(FileError, match="has the month first, and an earlier date of the file the day") as raised:
+        times_of(tmp_path, values, zone="UTC")
+    assert re.search(
+        r":3: .*: say which of the two is right: --dates day-first or --dates month-first$", str(raised.value)
+    )
+    *taken, refused = times_of(tmp_path, values, zone="UTC", dates="day-first")
+    assert taken == ["2015-04-03T10:00:00Z", "2015-02-24T10:00:00Z"]
+    assert refused == f"'{twisted}' is no date with the day first, as --dates says"
 
 
 def test_where_the_file_does_not_tell_the_order_both_readings_are_said(tmp_path: Path) -> None:
