@@ -65,11 +65,11 @@ def main(folder: Path, cache: Path) -> None:
 
 
 def _told(rows: TrainingRows, scores: NDArray[np.float64], new: NDArray[np.bool_]) -> str:
-    known = rows.take(rows.labelled)
+    known = rows.take(rows.measured)
     chosen = leave_out.calibrated_on_others(known, scores[rows.measured]).argmax(axis=1)
     customers = np.array([not _ANSWERS.search(text) for text in known.text])
     parts = []
-    for here in (~new[rows.measured], new[rows.labelled]):
+    for here in (~new[rows.measured], new[rows.measured]):
         told = [_interval(known.label[here], chosen[here])]
         for at in range(len(LANGUAGES)):
             spoken = here & (known.lang == at)

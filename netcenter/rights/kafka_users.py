@@ -138,10 +138,11 @@ def _dead_letters(prefix: str) -> Rights:
 
 
 def _ingest(prefix: str) -> Rights:
-    """Plays files, at the pace of the roles."""
+    """Plays files, at the pace of the roles. How old a post may be stands in the policy."""
     inputs = [t.name for t in PIPELINE.topics if t.inputs]
     return (
         *topic_rights(prefix, inputs, _READ, _WRITE),
+        *topic_rights(prefix, [POLICY_TOPIC], _READ),
         *topic_rights(prefix, [name for name in _every_read_topic() if name not in inputs], _DESCRIBE),
         *_groups(prefix),
     )
