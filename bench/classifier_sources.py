@@ -11,6 +11,7 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from agents.classify.port import LANGUAGES
 from netcenter.training import leave_out
 from netcenter.training.embeddings import Embeddings
-from netcenter.training.figures import confusion, macro_f1
+from netcenter.training.figures import figures
 from netcenter.training.student import FeatureTable, StudentSettings, tabulate
 from netcenter.training.teacher import USUAL, TeacherSettings
 from netcenter.training.training_rows import TrainingRows, read, thinned
@@ -26,7 +27,6 @@ from netcenter.training.word_vectors import vocabulary
 
 BEFORE = StudentSettings(mix=0.5, penalty=1.0)
 EVEN_BEFORE = TeacherSettings(evenly=1.0, penalty=20.0)
-_DRAWS = 500
 _ANSWERS = re.compile(
     r"\b(dm|md|mp|inbox)\b|mensaje (privado|directo)|mensagem (privada|direta)|direct message|nos (envie|chame|mande)"
     r"|env[ií]a(nos|rnos)|escr[ií]benos|ind[ií]canos|cont[aá]ctanos|lamentamos|sentimos (mucho|las molestias)"
@@ -66,26 +66,22 @@ def main(folder: Path, cache: Path) -> None:
 
 def _told(rows: TrainingRows, scores: NDArray[np.float64], new: NDArray[np.bool_]) -> str:
     known = rows.take(rows.measured)
-    chosen = leave_out.calibrated_on_others(known, scores[rows.measured]).argmax(axis=1)
+    chances = leave_out.calibrated_on_others(known, scores[rows.measured])
     customers = np.array([not _ANSWERS.search(text) for text in known.text])
     parts = []
     for here in (~new[rows.measured], new[rows.measured]):
-        told = [_interval(known.label[here], chosen[here])]
-        for at in range(len(LANGUAGES)):
-            spoken = here & (known.lang == at)
-            told.append(f"{macro_f1(confusion(known.label[spoken], chosen[spoken])):.3f}")
-        told.append(f"{(chosen == known.label)[here].mean():.3f}")
-        told.append(_interval(known.label[here & customers], chosen[here & customers]))
-        parts.append(", ".join(told))
+        of_all, of_customers = (
+            figures(known.take(chosen), chances[chosen])["parts"] for chosen in (here, here & customers)
+        )
+        told = [_interval(of_all["all"]), *(f"{of_all[lang]['macro_f1']:.3f}" for lang in LANGUAGES if lang in of_all)]
+        parts.append(", ".join([*told, f"{of_all['all']['accuracy']:.3f}", _interval(of_customers["all"])]))
     return "; ".join(parts)
 
 
-def _interval(label: NDArray[np.int_], chosen: NDArray[np.int_]) -> str:
-    """Macro-F1 and its 95 % interval from draws of the posts."""
-    random = np.random.default_rng(0)
-    drawn = [random.integers(0, len(label), len(label)) for _ in range(_DRAWS)]
-    low, high = np.percentile([macro_f1(confusion(label[at], chosen[at])) for at in drawn], [2.5, 97.5])
-    return f"{macro_f1(confusion(label, chosen)):.3f} ({low:.3f} to {high:.3f})"
+def _interval(part: dict[str, Any]) -> str:
+    """Macro-F1 and its 95 % interval."""
+    low, high = part["macro_f1_95"]
+    return f"{part['macro_f1']:.3f} ({low:.3f} to {high:.3f})"
 
 
 if __name__ == "__main__":
