@@ -23,6 +23,7 @@ from netcenter.files import file_reader
 from netcenter.files.line import FileError, Line, Refused
 from netcenter.files.options import FileOptions
 from netcenter.files.shapes import file_bytes, json_rows
+from tests.support.file_results import fault, found, texts, written
 from tests.support.pandas_csv import as_pandas
 
 HEADER = ["native_id", "brand", "channel", "author_id", "created_at", "text"]
@@ -42,34 +43,9 @@ def as_csv(delimiter: str = ",", rows: list[list[str]] = ROWS) -> str:
     return text.getvalue()
 
 
-def found(path: Path, **options: Any) -> list[Line | Refused]:
-    """What a file gives, in its order."""
-    return list(file_reader.read(path, FileOptions(**options)))
-
-
-def texts(path: Path, **options: Any) -> list[str]:
-    """The texts of the records of a file of which no row is refused."""
-    got = found(path, **options)
-    assert [one for one in got if isinstance(one, Refused)] == []
-    return [one.record.text for one in got if isinstance(one, Line)]  # type: ignore[attr-defined]
-
-
 def refused(path: Path, **options: Any) -> list[Refused]:
     """The rows of a file that make no record."""
     return [one for one in found(path, **options) if isinstance(one, Refused)]
-
-
-def fault(path: Path, **options: Any) -> str:
-    """The error of a file that cannot be read, without its folder."""
-    with pytest.raises(FileError) as caught:
-        found(path, **options)
-    return str(caught.value).replace(f"{path.parent}/", "")
-
-
-def written(path: Path, content: str | bytes) -> Path:
-    """A file with this content."""
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
 
 
 def from_stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> Path:
